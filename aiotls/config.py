@@ -1,0 +1,380 @@
+"""What a client or a server is asked to be: frozen, validated when built, safe by default.
+
+A configuration is built once and shared by any number of connections, threads and
+loops. Whatever weakens the protocol has to be asked for by a name that begins with
+``dangerous_``.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from . import keylog
+from .crypto.primitives import PRIMITIVES, Primitives
+from .crypto.signatures import DEFAULT_SCHEMES
+from .crypto.suites import SUITES, TLS13_SUITES
+from .enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
+from .errors import UsageError
+from .identity import Identity, LocalSigner
+from .trust import TrustStore
+
+if TYPE_CHECKING:
+    from .handshake.auth import Peer
+    from .wire.messages import ClientHello
+
+T = TypeVar("T")
+
+DEFAULT_GROUPS = (
+    NamedGroup.X25519MLKEM768,
+    NamedGroup.X25519,
+    NamedGroup.SECP256R1,
+    NamedGroup.SECP384R1,
+    NamedGroup.SECP521R1,
+)
+DEFAULT_SUITES = tuple(suite.code for suite in TLS13_SUITES)
+SUPPORTED_VERSIONS = (ProtocolVersion.TLSv1_3,)
+
+
+class ClientAuth(enum.Enum):
+    """Whether a server asks its clients for a certificate (RFC 8446, section 4.3.2)."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Observer(Protocol):
+    """Is told of each handshake message as it passes; it changes nothing."""
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        """One whole handshake message, with its header of four bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Config:
+    """What clients and servers have in common."""
+
+    min_version: ProtocolVersion = ProtocolVersion.TLSv1_3
+    """The oldest version to speak."""
+
+    max_version: ProtocolVersion = ProtocolVersion.TLSv1_3
+    """The newest version to speak."""
+
+    cipher_suites: Sequence[CipherSuite] = DEFAULT_SUITES
+    """In order of preference. All are AEADs with forward secrecy."""
+
+    groups: Sequence[NamedGroup] = DEFAULT_GROUPS
+    """Key exchanges, in order of preference. The first default is post-quantum."""
+
+    signature_schemes: Sequence[SignatureScheme] = DEFAULT_SCHEMES
+    """What the peer may sign its handshake with, in order of preference."""
+
+    certificate_signature_schemes: Sequence[SignatureScheme] | None = None
+    """What the peer's certificates may be signed with; None: the same, and the extension
+    signature_algorithms_cert is not sent (RFC 8446, section 4.2.3)."""
+
+    alpn_protocols: Sequence[str | bytes] = ()
+    """Application protocols (RFC 7301), in order of preference: ``("h2", "http/1.1")``."""
+
+    trust: TrustStore | None = None
+    """The anchors for the peer's certificate. None: a client uses :meth:`TrustStore.system`;
+    a server that asks for client certificates must name its own."""
+
+    verify: Callable[[Peer], Awaitable[None] | None] | None = None
+    """Called with the peer, after its certificate was accepted, for checks of one's own. It
+    refuses by raising: a CertificateError with the alert to send, or anything else, which
+    becomes ``certificate_unknown``."""
+
+    key_log: Callable[[str], None] | None = field(default_factory=keylog.from_environment)
+    """Is given each line in the NSS key log format. The default writes to the file that
+    SSLKEYLOGFILE names when that is set."""
+
+    record_padding: int = 0
+    """Protected records are padded to a multiple of this many bytes (RFC 8446, section 5.4);
+    0 and 1 do not pad. At most 16384."""
+
+    allow_truncation: bool = False
+    """Whether a stream that ends without close_notify counts as a clean end. An attacker who
+    cuts the connection can then pass for the peer; only for protocols that mark their own end."""
+
+    max_handshake_message: int = 131_072
+    """The longest handshake message that is accepted, in bytes. Certificates are the long ones."""
+
+    middlebox_compatibility: bool = True
+    """RFC 8446, appendix D.4: look like a resumed TLS 1.2 session to what stands in between."""
+
+    observer: Observer | None = None
+    """Is told of each handshake message; costs nothing when absent."""
+
+    clock: Callable[[], float] = time.time
+    """Seconds since the epoch; replaced when a handshake is replayed."""
+
+    random: Callable[[int], bytes] = os.urandom
+    """Random bytes; replaced when a handshake is replayed."""
+
+    primitives: Primitives = PRIMITIVES
+    """Key generation, key agreement and signing; replaced when a handshake is replayed."""
+
+    def __post_init__(self) -> None:
+        self._set("cipher_suites", _known(CipherSuite, self.cipher_suites, SUITES, "cipher suite"))
+        self._set("groups", _known(NamedGroup, self.groups, GROUPS, "group"))
+        self._set(
+            "signature_schemes",
+            _known(SignatureScheme, self.signature_schemes, SCHEMES, "signature scheme"),
+        )
+        if self.certificate_signature_schemes is not None:
+            schemes = _known(
+                SignatureScheme, self.certificate_signature_schemes, SCHEMES, "signature scheme"
+            )
+            self._set("certificate_signature_schemes", schemes)
+        self._set("alpn_protocols", tuple(_alpn_name(name) for name in self._alpn_sequence()))
+        for name in ("min_version", "max_version"):
+            version = getattr(self, name)
+            if version not in SUPPORTED_VERSIONS:
+                supported = " and ".join(v.title for v in SUPPORTED_VERSIONS)
+                raise UsageError(f"{name}={version!r} is not spoken here: {supported}")
+            self._set(name, ProtocolVersion(version))
+        if self.min_version > self.max_version:
+            raise UsageError(
+                f"min_version {self.min_version.title} is above max_version "
+                f"{self.max_version.title}"
+            )
+        if not 0 <= self.record_padding <= 1 << 14:
+            raise UsageError(f"record_padding={self.record_padding} is not within 0 to 16384")
+        if self.trust is not None and not isinstance(self.trust, TrustStore):
+            raise UsageError(f"trust must be a TrustStore, not {type(self.trust).__name__}")
+        if not 1 << 14 <= self.max_handshake_message < 1 << 24:
+            raise UsageError("max_handshake_message is not within 16384 to 16777215")
+
+    def _alpn_sequence(self) -> Sequence[str | bytes]:
+        if isinstance(self.alpn_protocols, (str, bytes)):
+            raise UsageError(
+                f"alpn_protocols={self.alpn_protocols!r} is one name; give a list of names"
+            )
+        return self.alpn_protocols
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated anew."""
+        return replace(self, **changes)
+
+    @cached_property
+    def suites(self) -> tuple[CipherSuite, ...]:
+        """The cipher suites of the versions that are spoken."""
+        return tuple(c for c in self.cipher_suites if self._speaks(SUITES[c].version))
+
+    def _speaks(self, version: int) -> bool:
+        return self.min_version <= version <= self.max_version
+
+    @cached_property
+    def versions(self) -> tuple[ProtocolVersion, ...]:
+        """The versions that are spoken, newest first."""
+        return tuple(v for v in SUPPORTED_VERSIONS if self._speaks(v))
+
+    @cached_property
+    def alpn(self) -> tuple[bytes, ...]:
+        """The application protocols as they stand on the wire."""
+        return tuple(n if isinstance(n, bytes) else n.encode() for n in self.alpn_protocols)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether a handshake may await something of the application's."""
+        return self.verify is not None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClientConfig(Config):
+    """How to be a client. ``ClientConfig()`` verifies the server by the system's roots.
+
+    Raises :exc:`UsageError`, a ValueError, for a field that cannot be right.
+    """
+
+    identity: Identity | None = None
+    """The certificate and key for servers that ask for one."""
+
+    select_identity: Callable[[CertificateQuery], Awaitable[Identity | None] | Identity | None] | (
+        None
+    ) = None
+    """Chooses the identity when the server has asked for one, by what it accepts."""
+
+    key_shares: Sequence[NamedGroup] | None = None
+    """The groups to send key shares for at once; None: the first of :attr:`groups`, and X25519
+    if that is its classical half. The others cost a HelloRetryRequest."""
+
+    send_server_name: bool = True
+    """Whether the server's name goes into the ClientHello (RFC 6066, section 3)."""
+
+    grease: bool = True
+    """Whether reserved values are offered so that peers stay tolerant (RFC 8701)."""
+
+    certificate_authorities: Sequence[bytes] = ()
+    """DER names of authorities to ask the server for (RFC 8446, section 4.2.4)."""
+
+    dangerous_disable_verification: bool = False
+    """Takes any certificate of any server: whoever stands in between can read everything. The
+    possession of the key is still checked, and :attr:`Config.verify` still called."""
+
+    dangerous_ignore_server_name: bool = False
+    """Takes any certificate that chains to :attr:`Config.trust`, whatever names are in it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.identity is not None and not isinstance(self.identity, Identity):
+            raise UsageError(f"identity must be an Identity, not {type(self.identity).__name__}")
+        if self.key_shares is not None:
+            shares = _known(NamedGroup, self.key_shares, GROUPS, "group", empty=True)
+            for group in shares:
+                if group not in self.groups:
+                    raise UsageError(f"the key share {group.name} is not among groups")
+            self._set("key_shares", shares)
+
+    @property
+    def has_hooks(self) -> bool:
+        return super().has_hooks or self.select_identity is not None or _suspends(self.identity)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServerConfig(Config):
+    """How to be a server: ``ServerConfig(identity=Identity.from_files("chain.pem", "key.pem"))``.
+
+    Raises :exc:`UsageError`, a ValueError, for a field that cannot be right.
+    """
+
+    identity: Identity | None = None
+    """The certificate and key. Short for ``identities=[identity]``."""
+
+    identities: Sequence[Identity] = ()
+    """Several certificates: one is chosen by the name that the client asks for and by the
+    signature schemes that it knows; the first is the default."""
+
+    select: (
+        Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None
+    ) = None
+    """Chooses by ClientHello: an Identity, another ServerConfig, or None for the default."""
+
+    client_auth: ClientAuth = ClientAuth.NONE
+    """Whether to ask the client for a certificate, and whether to insist."""
+
+    alpn_optional: bool = False
+    """Whether to go on without an application protocol when client and server name some but have
+    none in common. RFC 7301, section 3.2 asks for the alert no_application_protocol."""
+
+    require_known_name: bool = False
+    """Whether a server name that no identity carries ends in the alert unrecognized_name (RFC
+    6066, section 3) instead of the default identity."""
+
+    retry_cookie: bool = False
+    """Whether a HelloRetryRequest carries a cookie (RFC 8446, section 4.2.2)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        identities = tuple(self.identities)
+        if self.identity is not None:
+            if identities:
+                raise UsageError("give either identity or identities, not both")
+            identities = (self.identity,)
+        for identity in identities:
+            if not isinstance(identity, Identity):
+                raise UsageError(f"an Identity is expected, not {type(identity).__name__}")
+        if not identities and self.select is None:
+            raise UsageError(
+                "a server needs an identity",
+                hint='ServerConfig(identity=Identity.from_files("chain.pem", "key.pem"))',
+            )
+        self._set("identities", identities)
+        self._set("client_auth", ClientAuth(self.client_auth))
+        if self.client_auth is not ClientAuth.NONE and self.trust is None:
+            raise UsageError(
+                "a server that asks for client certificates needs trust, the authorities that "
+                "issue them"
+            )
+
+    @property
+    def has_hooks(self) -> bool:
+        return (
+            super().has_hooks
+            or self.select is not None
+            or any(_suspends(identity) for identity in self.identities)
+        )
+
+
+Selection = Identity | ServerConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHelloInfo:
+    """What a server can know of a client before it answers."""
+
+    server_name: str | None
+    """The name asked for, as an A-label in lower case."""
+
+    alpn_protocols: tuple[bytes, ...]
+    """The application protocols offered."""
+
+    signature_schemes: tuple[int, ...]
+    cipher_suites: tuple[int, ...]
+    groups: tuple[int, ...]
+    versions: tuple[int, ...]
+
+    hello: ClientHello
+    """The message itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateQuery:
+    """What a server said when it asked the client for a certificate (RFC 8446, section 4.3.2)."""
+
+    server_name: str | None
+    signature_schemes: tuple[int, ...]
+    authorities: tuple[bytes, ...]
+    """DER names of the authorities that the server accepts; empty: any."""
+
+
+GROUPS = frozenset(DEFAULT_GROUPS) | {
+    NamedGroup.SECP256R1MLKEM768,
+    NamedGroup.SECP384R1MLKEM1024,
+}
+SCHEMES = frozenset(DEFAULT_SCHEMES)
+
+
+def _suspends(identity: Identity | None) -> bool:
+    return identity is not None and not isinstance(identity.signer, LocalSigner)
+
+
+def _known(
+    kind: type[Any], values: Sequence[Any], known: Any, what: str, *, empty: bool = False
+) -> tuple[Any, ...]:
+    """The values as members of *kind*; raises UsageError for one that is not implemented."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise UsageError(f"a list of {what}s is expected, not {values!r}")
+    members = []
+    for value in values:
+        if isinstance(value, str):
+            named = {member.name.lower(): member for member in kind}
+            value = named.get(value.lower(), value)
+        if value not in known:
+            shown = kind.label(value) if isinstance(value, int) else repr(value)
+            raise UsageError(f"{shown} is not a {what} that is spoken here")
+        members.append(kind(value))
+    if not members and not empty:
+        raise UsageError(f"at least one {what} is needed")
+    if len(set(members)) != len(members):
+        raise UsageError(f"a {what} stands twice in the list")
+    return tuple(members)
+
+
+def _alpn_name(name: str | bytes) -> str | bytes:
+    if not isinstance(name, (str, bytes)):
+        raise UsageError(f"an ALPN name is text or bytes, not {type(name).__name__}")
+    length = len(name.encode() if isinstance(name, str) else name)
+    if not 1 <= length <= 255:
+        raise UsageError(f"the ALPN name {name!r} has {length} bytes, not 1 to 255 (RFC 7301)")
+    return name

@@ -1,0 +1,590 @@
+"""TLSConnection: one side of one connection, as bytes in and bytes out.
+
+It owns the record layer and the handshake's coroutine, and it is the one place where an
+error becomes an alert. It does no input or output, knows no clock but the configured one,
+and never blocks: a face moves the bytes.
+
+    connection = TLSConnection(ClientConfig(), server_hostname="example.com")
+    send(connection.data_to_send())            # the ClientHello
+    while not connection.handshake_complete:
+        connection.receive_data(receive())
+        send(connection.data_to_send())
+
+Three phases: the handshake (records are pulled by the coroutine), the data phase (records are
+pushed through as they come), and after the end (everything is dropped in silence).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .config import ClientConfig, Config, ServerConfig
+from .crypto.aead import PlainSealer
+from .crypto.schedule13 import export
+from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
+from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from .handshake import client, server
+from .handshake.channel import MAX_IGNORED_RECORDS, MAX_WARNINGS, Channel, read_alert
+from .handshake.established import Established
+from .handshake.post13 import PostHandshake, update_sending_key
+from .record import RecordReader, RecordWriter
+from .trust import check_name, parse_certificate
+from .wire.messages import NewSessionTicket
+
+if TYPE_CHECKING:
+    from .handshake.auth import Peer
+
+Bytes = bytes | bytearray | memoryview
+
+
+class TLSConnection:
+    """One side of a TLS connection: a client with a ClientConfig, a server with a ServerConfig.
+
+    *server_hostname* is the name or address that a client verifies the server by; it is
+    required unless the configuration gives up on names.
+    """
+
+    def __init__(self, config: Config, server_hostname: str | None = None) -> None:
+        if isinstance(config, ClientConfig):
+            self.server_side = False
+            if server_hostname is not None:
+                server_hostname = check_name(server_hostname)
+            elif not (config.dangerous_ignore_server_name or config.dangerous_disable_verification):
+                raise UsageError(
+                    "a client needs server_hostname, the name to verify the server by"
+                )
+        elif isinstance(config, ServerConfig):
+            self.server_side = True
+            if server_hostname is not None:
+                raise UsageError("server_hostname is a client's; a server is told by its clients")
+        else:
+            raise TypeError(
+                f"a ClientConfig or a ServerConfig is expected, not {type(config).__name__}"
+            )
+        self.config = config
+        self.server_hostname = server_hostname
+        self.want: Want | None = Want.READ if self.server_side else Want.WRITE
+        self.peer_closed = False
+        self.close_notify_sent = False
+        self.error: TLSError | None = None
+        self._reader = RecordReader()
+        self._writer = RecordWriter()
+        self._channel: Channel | None = Channel(config, self._reader, self._writer)
+        self._coroutine: Coroutine[Any, None, Established] | None = None
+        self._driven = False
+        self._result: Established | None = None
+        self._post = PostHandshake(self._reader, config.max_handshake_message)
+        self._plaintext: list[bytes] = []
+        self._readable = 0
+        self._empty_records = 0
+        self._warnings = 0
+
+    def __repr__(self) -> str:
+        role = "server" if self.server_side else "client"
+        if self.error is not None:
+            state = f"failed: {self.error}"
+        elif self._result is None:
+            state = "shaking hands"
+        else:
+            state = f"{self._result.version.title} {self._result.suite.code.name}"
+        return f"<TLSConnection {role} {state}>"
+
+    # -- the handshake -------------------------------------------------------------------------
+
+    def do_handshake(self) -> Want | None:
+        """Goes on with the handshake as far as the bytes at hand allow.
+
+        Returns what it waits for, or None when it is complete. Raises the TLSError that ended
+        it; the alert is then in :meth:`data_to_send`. SSL_do_handshake(3) is the same call with
+        numbers.
+        """
+        if self._result is not None:
+            return None
+        self._check_alive()
+        if self._driven:
+            raise UsageError("the handshake is being run by run_handshake()")
+        coroutine = self._coroutine
+        if coroutine is None:
+            coroutine = self._coroutine = self._start()
+        try:
+            want = coroutine.send(None)
+        except StopIteration as stop:
+            self._establish(stop.value)
+            return None
+        except BaseException as error:
+            raise self._fail(error) from error.__cause__
+        if not isinstance(want, Want):
+            coroutine.close()
+            raise self._fail(
+                UsageError(
+                    "a hook suspended on something that needs a running event loop; use "
+                    "run_handshake() or one of the asynchronous faces"
+                )
+            )
+        self.want = want
+        return want
+
+    async def run_handshake(self, wait: Callable[[Want], Awaitable[None]]) -> None:
+        """The whole handshake as one awaitable, for the asynchronous faces.
+
+        *wait* is awaited where bytes are missing or have to leave: for READ it gives what has
+        arrived to :meth:`feed` or :meth:`feed_eof`; for WRITE it sends :meth:`data_to_send`.
+        Whatever else a hook awaits goes to the running event loop. Raises the TLSError that
+        ended the handshake; when cancelled, the connection is dead.
+        """
+        if self._result is not None:
+            return
+        self._check_alive()
+        if self._driven or self._coroutine is not None:
+            raise UsageError("the handshake has already begun")
+        self._driven = True
+        coroutine = self._coroutine = self._start()
+        try:
+            result = await _Drive(self, coroutine, wait)
+        except BaseException as error:
+            failure = self._fail(error)
+            if failure is error:
+                raise
+            raise failure from error.__cause__
+        self._establish(result)
+
+    @property
+    def handshake_complete(self) -> bool:
+        """Whether application data may flow."""
+        return self._result is not None
+
+    @property
+    def expecting(self) -> str:
+        """The messages that the handshake waits for; empty when it is over."""
+        return self._channel.expected_names() if self._channel is not None else ""
+
+    def _start(self) -> Coroutine[Any, None, Established]:
+        channel = self._channel
+        if channel is None:
+            raise UsageError("the handshake is over")
+        if self.server_side:
+            return server.handshake(channel)
+        return client.handshake(channel, self.server_hostname)
+
+    def _establish(self, result: Established) -> None:
+        self._result = result
+        if self._channel is not None:
+            self.config = self._channel.config  # the server may have chosen another
+        self._channel = None
+        self._coroutine = None
+        self.want = None
+        if self._reader.buffered:
+            self._receive(b"")
+
+    def _fail(self, error: BaseException) -> BaseException:
+        """The one place where errors become alerts. The connection is dead from here on."""
+        if isinstance(error, ProtocolError):
+            self._send_alert(AlertLevel.FATAL, error.alert)
+        elif isinstance(error, (AlertReceived, Truncated)):
+            pass  # 6.2: whoever got a fatal alert does not answer it
+        elif isinstance(error, Exception) and not isinstance(error, TLSError):
+            self._send_alert(AlertLevel.FATAL, Alert.INTERNAL_ERROR)
+            cause = error
+            error = TLSError(f"internal error: {cause!r}", reason="INTERNAL_ERROR")
+            error.__cause__ = cause
+        else:  # cancelled, or the caller's own mistake
+            self._send_alert(AlertLevel.FATAL, Alert.INTERNAL_ERROR)
+        if isinstance(error, TLSError):
+            self.error = error
+        else:
+            self.error = TLSError("the handshake was cancelled", reason="CANCELLED")
+        self._channel = None
+        self._coroutine = None
+        self.want = None
+        return error
+
+    def _check_alive(self) -> None:
+        if self.error is not None:
+            raise UsageError(f"the connection has failed: {self.error}") from self.error
+
+    # -- bytes in ------------------------------------------------------------------------------
+
+    def receive_data(self, data: Bytes) -> None:
+        """Takes bytes from the peer, as they arrived; nothing of *data* is kept but by copy.
+
+        Goes on with the handshake, or opens the records into what :meth:`read` returns. Raises
+        the TLSError that this leads to; the alert is then in :meth:`data_to_send`. After the
+        end of the connection everything is dropped.
+        """
+        if self._result is not None:
+            self._receive(data)
+        elif self.error is None:
+            self._reader.feed(data)
+            self._step()
+
+    def receive_eof(self) -> None:
+        """The peer closed the stream. Without its close_notify that is Truncated (section 6.1)."""
+        if self.peer_closed or self.error is not None:
+            return
+        if self._result is None:
+            self.feed_eof()
+            if not self._driven:
+                self.do_handshake()
+            return
+        if self.config.allow_truncation:
+            self.peer_closed = True
+            return
+        self.error = Truncated(
+            "the connection was cut: it ended without close_notify, so data may be missing",
+            reason="UNEXPECTED_EOF_WHILE_READING",
+        )
+        raise self.error
+
+    def feed(self, data: Bytes) -> None:
+        """Keeps bytes for the handshake that :meth:`run_handshake` is running."""
+        self._reader.feed(data)
+
+    def feed_eof(self) -> None:
+        """Tells the handshake that :meth:`run_handshake` is running that there is no more."""
+        if self._channel is not None:
+            self._channel.input_ended = True
+
+    def _step(self) -> None:
+        """Goes on with a handshake that waits for what is now there."""
+        if self._driven:
+            return
+        want = self.want
+        while want is not None:
+            want = self.do_handshake()
+            if want is Want.READ or self._writer.pending:
+                return
+
+    def _receive(self, data: Bytes) -> None:
+        """The data phase: every record that *data* completes."""
+        if self.peer_closed or self.error is not None:
+            return  # 6.1: what comes after close_notify is ignored
+        try:
+            plaintext = self._plaintext
+            for kind, content in self._reader.records(data):
+                if kind == ContentType.APPLICATION_DATA:
+                    if content:
+                        plaintext.append(content)
+                        self._readable += len(content)
+                        self._post.data_arrived()
+                        self._empty_records = 0
+                    else:
+                        self._take_empty_record()
+                else:
+                    self._take_control(kind, content)
+                    if self.peer_closed:
+                        break
+            if self._reader.opener.sequence >= self._reader.opener.limit:
+                self.key_update(request_peer=True)
+        except Exception as error:
+            raise self._fail(error) from error.__cause__
+
+    def _take_empty_record(self) -> None:
+        """RFC 8446, section 5.4 allows them; without end they only cost time."""
+        self._empty_records += 1
+        if self._empty_records > MAX_IGNORED_RECORDS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent empty records without end",
+                reason="TOO_MANY_EMPTY_FRAGMENTS",
+            )
+
+    def _take_control(self, kind: int, content: bytes) -> None:
+        """Anything that is not application data."""
+        if kind == ContentType.HANDSHAKE:
+            for message, body in self._post.take(content):
+                self._take_message(message, body)
+        elif self._post.interrupted:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent another record in the middle of a handshake message",
+                reason="UNEXPECTED_RECORD",
+            )
+        elif kind == ContentType.ALERT:
+            self._take_alert(read_alert(content))
+        else:  # 5: a change_cipher_spec after the handshake
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent a {ContentType.label(kind).lower()} record after the handshake",
+                reason="UNEXPECTED_RECORD",
+            )
+
+    def _take_alert(self, alert: int) -> None:
+        if alert == Alert.CLOSE_NOTIFY:
+            self.peer_closed = True
+        elif alert == Alert.USER_CANCELED:
+            self._warnings += 1
+            if self._warnings > MAX_WARNINGS:
+                raise ProtocolError(
+                    Alert.UNEXPECTED_MESSAGE,
+                    "the peer sent warning alerts without end",
+                    reason="TOO_MANY_WARNING_ALERTS",
+                )
+        else:
+            raise AlertReceived(alert)
+
+    def _take_message(self, kind: int, body: bytes) -> None:
+        if kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
+            NewSessionTicket.parse(body)
+            return
+        raise ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            f"the peer sent {HandshakeType.label(kind).lower()} after the handshake",
+        )
+
+    # -- bytes out -----------------------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        """What has to go to the peer now; empty when there is nothing."""
+        if self._result is None and self.error is None and not self._driven:
+            if self._coroutine is None:
+                self._step()
+            data = self._writer.take()
+            while self.want is Want.WRITE and self.error is None:
+                self._step()  # what waited for its flight to leave may go on
+                data += self._writer.take()
+            return data
+        if self._post.response_due and not self.close_notify_sent and self.error is None:
+            self._post.response_due = False
+            update_sending_key(self._writer, request=False)
+        return self._writer.take()
+
+    def write(self, data: Bytes) -> int:
+        """Seals application data; it is then in :meth:`data_to_send`. Returns its length.
+
+        Raises UsageError before the handshake is complete and after close_notify was sent.
+        """
+        if self._result is None or self.close_notify_sent or self.error is not None:
+            self._check_alive()
+            if self.close_notify_sent:
+                raise UsageError("data cannot be written after close_notify was sent")
+            raise UsageError("data cannot be written before the handshake is complete")
+        if self._post.response_due:
+            self._post.response_due = False
+            update_sending_key(self._writer, request=False)
+        if len(data):
+            writer = self._writer
+            writer.write(ContentType.APPLICATION_DATA, data)
+            if writer.sealer.sequence >= writer.sealer.limit:
+                # RFC 8446, section 5.5; RFC 9846 makes it a MUST
+                update_sending_key(writer, request=False)
+        return len(data)
+
+    def key_update(self, request_peer: bool = False) -> None:
+        """Moves on to the next sending key; with *request_peer* asks the peer to do the same.
+
+        RFC 8446, section 4.6.3. It happens by itself long before a key is worn out.
+        """
+        self._check_alive()
+        result = self._established()
+        if result.version is not ProtocolVersion.TLSv1_3:
+            raise UsageError("only TLS 1.3 has KeyUpdate")
+        if self.close_notify_sent:
+            raise UsageError("keys cannot be updated after close_notify was sent")
+        update_sending_key(self._writer, request=request_peer)
+
+    def send_close_notify(self) -> None:
+        """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.
+
+        Reading goes on. In the middle of a handshake it is user_canceled and close_notify.
+        """
+        if self.close_notify_sent or self.error is not None:
+            return
+        if self._result is None:
+            self._send_alert(AlertLevel.WARNING, Alert.USER_CANCELED)
+        self._send_alert(AlertLevel.WARNING, Alert.CLOSE_NOTIFY)
+        self.close_notify_sent = True
+
+    def abort(self, alert: Alert = Alert.INTERNAL_ERROR) -> None:
+        """Ends the connection with a fatal alert, which is then in :meth:`data_to_send`."""
+        if self.error is None:
+            coroutine, self._coroutine = self._coroutine, None
+            if coroutine is not None and not self._driven:
+                coroutine.close()
+            self._fail(ProtocolError(alert, "the connection was aborted by this side"))
+
+    def close(self) -> None:
+        """Drops a handshake that will not be finished, without a word to the peer."""
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is not None and not self._driven:
+            coroutine.close()
+        self._channel = None
+        if self._result is None and self.error is None:
+            self.error = TLSError("the connection was closed during the handshake")
+            self.want = None
+
+    def _send_alert(self, level: AlertLevel, alert: Alert) -> None:
+        if not self.close_notify_sent:
+            self._writer.write(ContentType.ALERT, bytes([level, alert]))
+
+    # -- plaintext out -------------------------------------------------------------------------
+
+    @property
+    def readable(self) -> int:
+        """How many bytes of application data :meth:`read` can return now."""
+        return self._readable
+
+    def read(self, max_bytes: int | None = None) -> bytes:
+        """Application data from the peer, at most *max_bytes*; empty if there is none now.
+
+        Whether more can come is told by :attr:`peer_closed`.
+        """
+        chunks = self._plaintext
+        if not chunks:
+            return b""
+        if max_bytes is not None and max_bytes < self._readable:
+            if max_bytes < 0:
+                raise UsageError(f"max_bytes={max_bytes} is negative")
+            return self._read_part(max_bytes)
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._readable = 0
+        return data
+
+    def _read_part(self, size: int) -> bytes:
+        taken = []
+        missing = size
+        chunks = self._plaintext
+        used = 0
+        for chunk in chunks:
+            if len(chunk) > missing:
+                break
+            taken.append(chunk)
+            missing -= len(chunk)
+            used += 1
+        del chunks[:used]
+        if missing:
+            taken.append(chunks[0][:missing])
+            chunks[0] = chunks[0][missing:]
+        self._readable -= size
+        return b"".join(taken)
+
+    def read_into(self, buffer: bytearray | memoryview) -> int:
+        """Like :meth:`read`, into a writable buffer; returns the number of bytes."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    # -- what was agreed on --------------------------------------------------------------------
+
+    def _established(self) -> Established:
+        if self._result is None:
+            raise UsageError("the handshake is not complete")
+        return self._result
+
+    @property
+    def established(self) -> Established | None:
+        """Everything that was agreed on; None until the handshake is complete."""
+        return self._result
+
+    @property
+    def peer(self) -> Peer | None:
+        """The other side's certificate and what was verified of it; None where it showed none."""
+        return self._result.peer if self._result is not None else None
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """The application protocol that was agreed on (RFC 7301)."""
+        alpn = self._result.alpn if self._result is not None else None
+        return alpn.decode("ascii", "backslashreplace") if alpn is not None else None
+
+    @property
+    def server_name(self) -> str | None:
+        """The name that the client asked for."""
+        return self._result.server_name if self._result is not None else self.server_hostname
+
+    def export_keying_material(
+        self, label: str | bytes, length: int, context: bytes | None = None
+    ) -> bytes:
+        """*length* bytes that both sides share and no one else knows (RFC 8446, section 7.5).
+
+        Raises UsageError before the handshake is complete, and for a length that is not
+        within 1 to 255 times the hash's.
+        """
+        result = self._established()
+        if not 0 < length <= 255 * result.suite.hash_length:
+            raise UsageError(f"length={length} is not within 1 to {255 * result.suite.hash_length}")
+        return export(result.suite, result.exporter_secret, label, context or b"", length)
+
+    def channel_binding(self, kind: str = "tls-exporter") -> bytes:
+        """The channel binding of a type: ``tls-exporter`` or ``tls-server-end-point``.
+
+        RFC 9266 and RFC 5929. Raises UsageError for another type.
+        """
+        result = self._established()
+        if kind == "tls-exporter":
+            return self.export_keying_material(b"EXPORTER-Channel-Binding", 32)
+        if kind == "tls-server-end-point":
+            if self.server_side:
+                leaf = result.identity.chain[0] if result.identity is not None else None
+            else:
+                leaf = result.peer.chain[0] if result.peer is not None else None
+            if leaf is None:
+                raise UsageError("tls-server-end-point needs the server's certificate")
+            return _end_point_hash(leaf)
+        raise UsageError(f"the channel binding {kind!r} is not available on this connection")
+
+    def summary(self) -> dict[str, Any]:
+        """What was agreed on, in words, for people and logs."""
+        result = self._established()
+        return {
+            "version": result.version.title,
+            "cipher_suite": result.suite.code.name,
+            "group": NamedGroup.label(result.group) if result.group is not None else None,
+            "alpn": self.alpn_protocol,
+            "server_name": result.server_name,
+            "server_side": self.server_side,
+            "retried": result.retried,
+            "peer_signature_scheme": result.peer.scheme if result.peer is not None else None,
+            "verified": bool(result.peer is not None and result.peer.verified_chain),
+        }
+
+
+def _end_point_hash(der: bytes) -> bytes:
+    """RFC 5929, section 4.1: the certificate under its signature's hash, SHA-256 at least."""
+    algorithm = parse_certificate(der).signature_hash_algorithm
+    name = algorithm.name if algorithm is not None else "sha256"
+    if name in ("md5", "sha1"):
+        name = "sha256"
+    return hashlib.new(name, der).digest()
+
+
+class _Drive:
+    """Runs a handshake's coroutine inside a task: a Want is waited for, the rest passes through."""
+
+    def __init__(
+        self,
+        connection: TLSConnection,
+        coroutine: Coroutine[Any, None, Established],
+        wait: Callable[[Want], Awaitable[None]],
+    ) -> None:
+        self._connection = connection
+        self._coroutine = coroutine
+        self._wait = wait
+
+    def __await__(self) -> Any:
+        coroutine = self._coroutine
+        error: BaseException | None = None
+        value: Any = None
+        try:
+            while True:
+                try:
+                    if error is not None:
+                        yielded = coroutine.throw(error)
+                    else:
+                        yielded = coroutine.send(value)
+                except StopIteration as stop:
+                    return stop.value
+                error, value = None, None
+                try:
+                    if isinstance(yielded, Want):
+                        self._connection.want = yielded
+                        yield from self._wait(yielded).__await__()
+                    else:
+                        value = yield yielded
+                except BaseException as thrown:
+                    error = thrown
+        finally:
+            coroutine.close()

@@ -1,0 +1,160 @@
+"""Record protection: how one record is sealed and opened under one key.
+
+A Sealer or Opener is replaced as a whole when the keys change, so that no record is
+ever looked at under the wrong ones and no branch per record asks which version this is.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+
+from ..enums import Alert, ContentType
+from ..errors import ProtocolError
+from .schedule13 import next_traffic_secret, traffic_keys
+from .suites import Suite
+
+MAX_PLAINTEXT = 1 << 14
+"""RFC 8446, section 5.1: a record carries at most this many bytes."""
+
+
+class Opener(Protocol):
+    """Opens the records of one direction."""
+
+    sequence: int
+    limit: int
+    """Records after which the key has to be replaced."""
+
+    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+        """The content type and the content of one record; raises ProtocolError."""
+
+
+class Sealer(Protocol):
+    """Seals the records of one direction."""
+
+    sequence: int
+    limit: int
+
+    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+        """One whole record, header included, of at most :data:`MAX_PLAINTEXT` bytes."""
+
+
+class PlainOpener:
+    """Before there are keys: TLSPlaintext of RFC 8446, section 5.1."""
+
+    sequence = 0
+    limit = 1 << 62
+
+    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+        """The record as it stands."""
+        if len(fragment) > MAX_PLAINTEXT:
+            raise ProtocolError(
+                Alert.RECORD_OVERFLOW,
+                f"the peer sent a record of {len(fragment)} bytes; 16384 is the limit",
+                reason="DATA_LENGTH_TOO_LONG",
+            )
+        return header[0], bytes(fragment)
+
+
+class PlainSealer:
+    """Before there are keys: TLSPlaintext of RFC 8446, section 5.1."""
+
+    sequence = 0
+    limit = 1 << 62
+
+    def __init__(self, version: int = 0x0303) -> None:
+        self.version = version
+
+    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+        """The content behind a record header."""
+        header = content_type << 32 | self.version << 16 | len(content)
+        return header.to_bytes(5, "big") + content
+
+
+class Opener13:
+    """RFC 8446, section 5.2: TLSCiphertext, the type and the padding inside."""
+
+    __slots__ = ("_decrypt", "_iv", "_secret", "limit", "max_plaintext", "sequence", "suite")
+
+    def __init__(self, suite: Suite, secret: bytes) -> None:
+        key, iv = traffic_keys(suite, secret)
+        self.suite = suite
+        self._secret = secret
+        self._decrypt = suite.aead(key).decrypt
+        self._iv = int.from_bytes(iv, "big")
+        self.sequence = 0
+        self.limit = suite.record_limit
+        self.max_plaintext = MAX_PLAINTEXT
+
+    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+        """Decrypts, checks, and takes the padding off."""
+        try:
+            inner = self._decrypt(
+                (self._iv ^ self.sequence).to_bytes(12, "big"), fragment, header
+            )
+        except InvalidTag:
+            raise ProtocolError(
+                Alert.BAD_RECORD_MAC,
+                "a record from the peer does not decrypt under the keys agreed on",
+                reason="DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+            ) from None
+        self.sequence += 1
+        if len(inner) > self.max_plaintext + 1:
+            raise ProtocolError(
+                Alert.RECORD_OVERFLOW,
+                f"the peer sent a record of {len(inner) - 1} bytes; the limit is "
+                f"{self.max_plaintext}",
+                reason="DATA_LENGTH_TOO_LONG",
+            )
+        if inner and inner[-1]:
+            return inner[-1], inner[:-1]
+        content = inner.rstrip(b"\0")
+        if not content:  # 5.4: no non-zero octet in the cleartext
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent a record that holds nothing but padding",
+                reason="BAD_RECORD_TYPE",
+            )
+        return content[-1], content[:-1]
+
+    def updated(self) -> Opener13:
+        """The opener for what follows a KeyUpdate (RFC 8446, section 7.2)."""
+        opener = Opener13(self.suite, next_traffic_secret(self.suite, self._secret))
+        opener.max_plaintext = self.max_plaintext
+        return opener
+
+
+class Sealer13:
+    """RFC 8446, section 5.2, with padding to a multiple of *padding* bytes (section 5.4)."""
+
+    __slots__ = ("_encrypt", "_iv", "_padding", "_secret", "limit", "sequence", "suite")
+
+    def __init__(self, suite: Suite, secret: bytes, padding: int = 0) -> None:
+        key, iv = traffic_keys(suite, secret)
+        self.suite = suite
+        self._secret = secret
+        self._encrypt = suite.aead(key).encrypt
+        self._iv = int.from_bytes(iv, "big")
+        self._padding = padding
+        self.sequence = 0
+        self.limit = suite.record_limit
+
+    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+        """Encrypts one record."""
+        inner = b"".join((content, _TYPE[content_type]))
+        if self._padding > 1:
+            inner += bytes(min(-len(inner) % self._padding, MAX_PLAINTEXT + 1 - len(inner)))
+        header = (_HEADER13 + len(inner)).to_bytes(5, "big")
+        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
+        self.sequence += 1
+        return header + self._encrypt(nonce, inner, header)
+
+    def updated(self) -> Sealer13:
+        """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""
+        secret = next_traffic_secret(self.suite, self._secret)
+        return Sealer13(self.suite, secret, self._padding)
+
+
+_TYPE = {kind: bytes([kind]) for kind in ContentType}
+_HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + 16

@@ -1,0 +1,98 @@
+"""What can go wrong, as types that say whose fault it was.
+
+An error that ends a connection carries the alert that RFC 8446, section 6 names for
+it; the one place that turns it into bytes for the peer is ``connection.py``. The
+message (``str(exc)``) stays short and says who did what; what to do about it stands
+in :attr:`TLSError.hint` and is shown below the traceback (PEP 678).
+
+    TLSError
+    ├── ProtocolError(alert)     the peer broke the protocol, or nothing was in common
+    │   ├── DecodeError          bytes that are not the structure they claim to be
+    │   └── CertificateError     the peer's certificate was refused
+    ├── AlertReceived(alert)     the peer ended the connection and said why
+    ├── Truncated                the stream ended without close_notify
+    └── UsageError               the caller's mistake; also a ValueError
+"""
+
+from __future__ import annotations
+
+from .enums import Alert
+
+
+class TLSError(OSError):
+    """The base of every error of this package.
+
+    *message* is one line, in plain words. *reason* is OpenSSL's name for the kind of
+    failure (``SSL_R_…`` without its prefix, for example ``WRONG_VERSION_NUMBER``).
+    *hint* says what to do about it.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.hint = hint
+        if hint:
+            self.add_note(hint)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ProtocolError(TLSError):
+    """A failure found on this side, which is reported to the peer as *alert*."""
+
+    def __init__(
+        self, alert: Alert, message: str, *, reason: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, reason=reason or alert.name, hint=hint)
+        self.alert = alert
+
+
+class DecodeError(ProtocolError):
+    """Bytes from the peer that do not parse: ``decode_error`` (RFC 8446, section 6.2)."""
+
+    def __init__(self, message: str, *, reason: str = "DECODE_ERROR") -> None:
+        super().__init__(Alert.DECODE_ERROR, message, reason=reason)
+
+
+class CertificateError(ProtocolError):
+    """The peer's certificate, or the name in it, was refused.
+
+    *verify_code* and *verify_message* are those of OpenSSL's X509_V_ERR_… where there is a
+    counterpart (X509_STORE_CTX_get_error(3)).
+    """
+
+    def __init__(
+        self,
+        alert: Alert,
+        message: str,
+        *,
+        verify_code: int = 1,
+        verify_message: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(alert, message, reason="CERTIFICATE_VERIFY_FAILED", hint=hint)
+        self.verify_code = verify_code
+        self.verify_message = verify_message or message
+
+
+class AlertReceived(TLSError):
+    """The peer sent a fatal alert (RFC 8446, section 6.2)."""
+
+    def __init__(self, alert: int, *, hint: str | None = None) -> None:
+        name = Alert.label(alert).lower()
+        super().__init__(
+            f"the peer ended the connection with the alert {name}",
+            reason=f"ALERT_{name.upper()}",
+            hint=hint,
+        )
+        self.alert = alert
+
+
+class Truncated(TLSError, EOFError):
+    """The stream ended without close_notify: data may be missing (RFC 8446, section 6.1)."""
+
+
+class UsageError(TLSError, ValueError):
+    """A call or an argument that cannot be right, found before anything was sent."""

@@ -1,0 +1,1 @@
+"""The handshakes, each a coroutine that reads like its RFC's flight diagram."""

@@ -1,0 +1,203 @@
+"""Who is there: choosing an identity, proving it, and checking the peer's.
+
+Shared by both roles and both versions. RFC 8446, sections 4.4.2 and 4.4.3.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..config import ClientConfig, Config
+from ..crypto import signatures
+from ..enums import Alert, ExtensionType, SignatureScheme
+from ..errors import CertificateError, ProtocolError, TLSError
+from ..trust import TrustStore, is_pss_only, parse_certificate
+from ..wire.extensions import Context, Extensions
+from ..wire.messages import Certificate, CertificateEntry, CertificateVerify, Finished
+from .channel import Channel, resolve
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from ..identity import Identity
+
+SERVER_CONTEXT = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
+CLIENT_CONTEXT = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
+"""RFC 8446, section 4.4.3: what stands before the transcript hash under a signature."""
+
+MAX_CHAIN = 32
+"""Certificates in a chain. A path is far shorter; more only costs time to parse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other side, as far as its certificate says who it is."""
+
+    chain: tuple[bytes, ...]
+    """The certificates it sent, DER, its own first."""
+
+    server_name: str | None
+    """On a client: the name that was asked for. On a server: the name the client asked for."""
+
+    verified_chain: tuple[x509.Certificate, ...] = ()
+    """The path from its certificate to the anchor; empty when verification was turned off."""
+
+    scheme: int | None = None
+    """The signature scheme with which it proved to hold the key."""
+
+    staple: bytes | None = None
+    """The OCSP response that came with the certificate, DER."""
+
+    scts: tuple[bytes, ...] = field(default=())
+    """The signed certificate timestamps that came with it (RFC 6962)."""
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Its own certificate, parsed."""
+        return parse_certificate(self.chain[0])
+
+
+# -- proving one's own identity --------------------------------------------------------------------
+
+
+def choose_scheme(identity: Identity, offered: Sequence[int]) -> SignatureScheme | None:
+    """The first scheme of the identity's that the peer offered, or None."""
+    for scheme in identity.schemes:
+        if scheme in offered:
+            return scheme
+    return None
+
+
+async def sign(channel: Channel, identity: Identity, scheme: SignatureScheme, data: bytes) -> bytes:
+    """A signature by the identity's signer, which may be far away."""
+    try:
+        return await resolve(identity.sign(data, scheme, channel.config.primitives))
+    except TLSError:
+        raise
+    except Exception as error:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the signer failed: {error!r}", reason="PRIVATE_KEY_OPERATION"
+        ) from error
+
+
+async def prove(
+    channel: Channel,
+    identity: Identity,
+    scheme: SignatureScheme,
+    label: bytes,
+    request_context: bytes = b"",
+) -> None:
+    """Sends Certificate and CertificateVerify (RFC 8446, sections 4.4.2 and 4.4.3)."""
+    entries = tuple(CertificateEntry(der, Extensions()) for der in identity.chain)
+    channel.send(Certificate(request_context, entries))
+    signature = await sign(channel, identity, scheme, label + channel.transcript.digest())
+    channel.send(CertificateVerify(scheme, signature))
+
+
+# -- checking the peer's ---------------------------------------------------------------------------
+
+
+async def verify_peer(
+    channel: Channel, certificate: Certificate, label: bytes, server_name: str | None
+) -> Peer:
+    """Receives the CertificateVerify that belongs to *certificate*, and decides on the peer.
+
+    Raises CertificateError when it is refused, ProtocolError when the signature is wrong.
+    """
+    chain = read_chain(certificate)
+    public_key, pss_only = leaf_key(chain)
+    verified = verify_chain(channel.config, chain, server_name)
+
+    signed = label + channel.transcript.digest()
+    proof = await channel.recv(CertificateVerify)
+    check_scheme(channel.config, proof.scheme)
+    signatures.verify(public_key, proof.scheme, proof.signature, signed, pss_only=pss_only)
+
+    peer = Peer(chain, server_name, verified, proof.scheme)
+    await ask_application(channel.config, peer)
+    return peer
+
+
+def read_chain(certificate: Certificate) -> tuple[bytes, ...]:
+    """The DER certificates of a message that is not empty."""
+    entries = certificate.entries
+    if len(entries) > MAX_CHAIN:
+        raise CertificateError(
+            Alert.BAD_CERTIFICATE, f"the peer sent a chain of {len(entries)} certificates"
+        )
+    for entry in entries:
+        entry.extensions.check(Context.CERTIFICATE)
+        for kind in entry.extensions.types:
+            # RFC 8446, section 4.4.2: only answers to what was asked for, and nothing was
+            raise ProtocolError(
+                Alert.UNSUPPORTED_EXTENSION,
+                f"the peer's certificate carries {ExtensionType.label(kind).lower()}, which was "
+                "not asked for",
+                reason="UNEXPECTED_EXTENSION",
+            )
+    return tuple(entry.data for entry in entries)
+
+
+def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
+    """The key of the first certificate, and whether it is for RSA-PSS alone."""
+    certificate = parse_certificate(chain[0])
+    try:
+        return certificate.public_key(), is_pss_only(certificate)  # type: ignore[return-value]
+    except Exception as error:
+        raise CertificateError(
+            Alert.UNSUPPORTED_CERTIFICATE, f"the key in the peer's certificate is unusable: {error}"
+        ) from error
+
+
+def check_scheme(config: Config, scheme: int) -> None:
+    """RFC 8446, section 4.4.3: one that was offered, and never PKCS #1 v1.5 or SHA-1."""
+    if scheme not in config.signature_schemes or scheme in signatures.CERTIFICATE_ONLY:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the peer signed with {SignatureScheme.label(scheme)}, which was not offered",
+            reason="WRONG_SIGNATURE_TYPE",
+        )
+
+
+def verify_chain(
+    config: Config, chain: tuple[bytes, ...], server_name: str | None
+) -> tuple[x509.Certificate, ...]:
+    """The verified path; empty when the configuration asks for none."""
+    now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
+    if not isinstance(config, ClientConfig):
+        # A server that asks for client certificates was given its trust (config.py sees to it).
+        trust = config.trust or TrustStore.system()
+        return tuple(trust.verify_client(chain, now=now))
+    if config.dangerous_disable_verification:
+        return ()
+    trust = config.trust or TrustStore.system()
+    name = None if config.dangerous_ignore_server_name else server_name
+    return tuple(trust.verify_server(chain, name, now=now))
+
+
+async def ask_application(config: Config, peer: Peer) -> None:
+    """The application's own check, which refuses by raising."""
+    if config.verify is None:
+        return
+    try:
+        await resolve(config.verify(peer))
+    except TLSError:
+        raise
+    except Exception as error:
+        raise CertificateError(
+            Alert.CERTIFICATE_UNKNOWN, f"the application refused the peer: {error}"
+        ) from error
+
+
+def check_finished(message: Finished, expected: bytes) -> None:
+    """RFC 8446, section 4.4.4: both sides have seen the same handshake."""
+    if not hmac.compare_digest(message.verify_data, expected):
+        raise ProtocolError(
+            Alert.DECRYPT_ERROR,
+            "the peer's Finished is wrong: the two sides have not seen the same handshake",
+            reason="DIGEST_CHECK_FAILED",
+        )

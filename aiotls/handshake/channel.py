@@ -1,0 +1,287 @@
+"""All that a handshake can do: receive, send, flush, change keys, look at the transcript.
+
+A handshake is a coroutine over a Channel. Where bytes are missing or have to leave, the
+channel awaits :func:`wait`, the one primitive that the faces of this package interpret,
+each in its own way; it knows no event loop and no socket. Anything else that is awaited
+inside a handshake is awaited by an application's hook, and passes through untouched.
+
+Three rules are kept here so that no flight can forget them:
+
+- a message is only taken when the handshake asked for its type (:meth:`Channel.recv`);
+- nothing may be left over of what was protected under the old keys when the keys change
+  (:meth:`Channel.install_read`; RFC 8446, section 5.1);
+- handshake messages are not interleaved with other records (the same section).
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from ..crypto.aead import Opener13, PlainSealer, Sealer13
+from ..enums import Alert, ContentType, HandshakeType, Want
+from ..errors import AlertReceived, ProtocolError, Truncated
+from ..record import RecordReader, RecordWriter
+from ..wire.messages import Message
+from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..crypto.suites import Suite
+
+M = TypeVar("M", bound=Message)
+N = TypeVar("N", bound=Message)
+T = TypeVar("T")
+
+MAX_IGNORED_RECORDS = 32
+"""change_cipher_spec and empty records that are dropped before they count as an attack."""
+
+MAX_WARNINGS = 4
+"""Warning alerts in a row that are dropped before they count as an attack."""
+
+
+@types.coroutine
+def wait(want: Want) -> Generator[Want, None, None]:
+    """Suspends the handshake until its face has done what *want* says."""
+    yield want
+
+
+async def resolve(value: Awaitable[T] | T) -> T:
+    """What a hook returned, awaited if it is awaitable: hooks are plain functions or coroutines."""
+    if inspect.isawaitable(value):
+        return await cast("Awaitable[T]", value)
+    return value
+
+
+class Channel:
+    """One side's view of a handshake in progress."""
+
+    def __init__(self, config: Config, reader: RecordReader, writer: RecordWriter) -> None:
+        self.config = config
+        self.reader = reader
+        self.writer = writer
+        self.transcript = Transcript()
+        self.client_random = b""
+        self.suite: Suite
+        """Set by :meth:`choose_suite`, before any keys exist."""
+        self.expecting: tuple[type[Message], ...] = ()
+        """What the handshake waits for; the state, as far as anyone outside can see one."""
+        self.input_ended = False
+        self.early_data: Callable[[bytes], None] | None = None
+        """Takes 0-RTT data that arrives before EndOfEarlyData."""
+        self.skip_early_data = 0
+        """How many bytes of a refused 0-RTT flight may still be dropped (RFC 8446, 4.2.10)."""
+        self.accept_ccs = False
+        """Whether a change_cipher_spec may come now (RFC 8446, section 5)."""
+        self._messages = bytearray()
+        self._flight = bytearray()
+        self._ignored = 0
+        self._warnings = 0
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    async def recv(self, *expected: type[M]) -> M:
+        """The next handshake message, which has to be one of the *expected* types.
+
+        It is added to the transcript. Raises ProtocolError (unexpected_message) for another
+        message, AlertReceived for an alert, Truncated at the end of the stream.
+        """
+        self.expecting = expected
+        while not self._complete():
+            record = self.reader.next()
+            if record is None:
+                if self.input_ended:
+                    raise Truncated(
+                        "the peer closed the connection during the handshake, while "
+                        f"{self.expected_names()} was expected",
+                        reason="UNEXPECTED_EOF_WHILE_READING",
+                    )
+                await wait(Want.READ)
+            else:
+                self._take_record(*record)
+        kind, raw = self._pop()
+        for message in expected:
+            if message.type == kind:
+                parsed = message.parse(raw[4:])
+                self.transcript.add(raw)
+                if self.config.observer is not None:
+                    self.config.observer.message(False, kind, raw, self.protected_read)
+                return parsed
+        raise ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            f"the peer sent {HandshakeType.label(kind).lower()} where "
+            f"{self.expected_names()} was expected",
+        )
+
+    def expected_names(self) -> str:
+        """The names of the messages that are expected, for people."""
+        return " or ".join(message.type.name.lower() for message in self.expecting)
+
+    @property
+    def protected_read(self) -> bool:
+        """Whether what arrives now is encrypted."""
+        return isinstance(self.reader.opener, Opener13)
+
+    def _complete(self) -> bool:
+        messages = self._messages
+        if len(messages) < 4:
+            return False
+        length = messages[1] << 16 | messages[2] << 8 | messages[3]
+        if length > self.config.max_handshake_message:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                f"the peer announced a handshake message of {length} bytes; the limit is "
+                f"{self.config.max_handshake_message}",
+                reason="EXCESSIVE_MESSAGE_SIZE",
+            )
+        return len(messages) >= 4 + length
+
+    def _pop(self) -> tuple[int, bytes]:
+        messages = self._messages
+        end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
+        raw = bytes(messages[:end])
+        del messages[:end]
+        return raw[0], raw
+
+    def _take_record(self, kind: int, content: bytes) -> None:
+        """One record that was pulled while a handshake message is awaited."""
+        if kind == ContentType.HANDSHAKE:
+            if not content:  # RFC 8446, section 5.1: no zero-length fragments of handshake types
+                raise ProtocolError(
+                    Alert.UNEXPECTED_MESSAGE, "the peer sent an empty handshake record"
+                )
+            self._messages += content
+            return
+        if self._messages and kind != ContentType.ALERT:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent another record in the middle of a handshake message",
+                reason="UNEXPECTED_RECORD",
+            )
+        if kind == ContentType.ALERT:
+            self._take_alert(content)
+        elif kind == ContentType.CHANGE_CIPHER_SPEC:
+            self._take_ccs(content)
+        elif self.early_data is not None:
+            self.early_data(content)
+        else:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent application data while {self.expected_names()} was expected",
+                reason="APP_DATA_IN_HANDSHAKE",
+            )
+
+    def _take_alert(self, content: bytes) -> None:
+        if self._messages:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent an alert in the middle of a handshake message",
+                reason="UNEXPECTED_RECORD",
+            )
+        alert = read_alert(content)
+        if alert == Alert.USER_CANCELED:  # 6.1: a close_notify is to follow
+            self._warnings += 1
+            if self._warnings > MAX_WARNINGS:
+                raise ProtocolError(
+                    Alert.UNEXPECTED_MESSAGE,
+                    "the peer sent warning alerts without end",
+                    reason="TOO_MANY_WARNING_ALERTS",
+                )
+            return
+        if alert == Alert.CLOSE_NOTIFY:
+            raise Truncated(
+                "the peer closed the connection (close_notify) during the handshake, while "
+                f"{self.expected_names()} was expected",
+                reason="UNEXPECTED_EOF_WHILE_READING",
+            )
+        raise AlertReceived(alert)
+
+    def _take_ccs(self, content: bytes) -> None:
+        """RFC 8446, section 5: one byte, 0x01, dropped without a further look."""
+        if content != b"\x01" or not self.accept_ccs:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent a change_cipher_spec that has no place here",
+                reason="UNEXPECTED_RECORD" if content == b"\x01" else "BAD_CHANGE_CIPHER_SPEC",
+            )
+        self._ignored += 1
+        if self._ignored > MAX_IGNORED_RECORDS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent change_cipher_spec records without end",
+                reason="TOO_MANY_EMPTY_FRAGMENTS",
+            )
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Appends a message to the flight and to the transcript."""
+        raw = message.encode()
+        self.transcript.add(raw)
+        self._flight += raw
+        if self.config.observer is not None:
+            protected = not isinstance(self.writer.sealer, PlainSealer)
+            self.config.observer.message(True, raw[0], raw, protected)
+
+    def send_ccs(self) -> None:
+        """RFC 8446, appendix D.4: what a middlebox wants to see."""
+        if self.config.middlebox_compatibility:
+            self._write_flight()
+            self.writer.write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+
+    def _write_flight(self) -> None:
+        if self._flight:
+            self.writer.write(ContentType.HANDSHAKE, bytes(self._flight))
+            self._flight.clear()
+
+    async def flush(self) -> None:
+        """Lets the flight leave, and returns when the transport has taken it."""
+        self._write_flight()
+        while self.writer.pending:
+            await wait(Want.WRITE)
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def check_aligned(self) -> None:
+        """RFC 8446, section 5.1: no handshake message may span a change of keys."""
+        if self._messages:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent handshake data across a change of keys",
+                reason="EXCESS_HANDSHAKE_DATA",
+            )
+
+    def install_read(self, secret: bytes) -> None:
+        """What arrives from now on is protected by keys from *secret* (RFC 8446, section 7.3)."""
+        self.check_aligned()
+        self.reader.opener = Opener13(self.suite, secret)
+
+    def install_write(self, secret: bytes) -> None:
+        """What is sent from now on is protected by keys from *secret*."""
+        self._write_flight()
+        self.writer.sealer = Sealer13(self.suite, secret, self.config.record_padding)
+
+    def log_secret(self, label: str, secret: bytes) -> None:
+        """One line for the key log, if one is kept."""
+        if self.config.key_log is not None:
+            self.config.key_log(f"{label} {self.client_random.hex()} {secret.hex()}")
+
+    def choose_suite(self, suite: Suite) -> None:
+        """The suite is agreed on: the transcript's hash is known."""
+        self.suite = suite
+        self.transcript.start(suite.hash_name)
+
+
+def read_alert(content: bytes) -> int:
+    """The description in an alert record; RFC 8446, section 6 has us ignore the level."""
+    if len(content) != 2:
+        raise ProtocolError(
+            Alert.DECODE_ERROR if content else Alert.UNEXPECTED_MESSAGE,
+            f"the peer sent an alert record of {len(content)} bytes",
+            reason="BAD_ALERT",
+        )
+    return content[1]
+
+

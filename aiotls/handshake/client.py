@@ -1,0 +1,26 @@
+"""The client's side: one ClientHello, and then the version that the server chose."""
+
+from __future__ import annotations
+
+from ..config import ClientConfig
+from ..wire.messages import ServerHello
+from .channel import Channel
+from .client13 import client13
+from .established import Established
+from .offer import check_version, make_offer
+
+
+async def handshake(channel: Channel, server_name: str | None) -> Established:
+    """The client's whole handshake, of whichever version the server chooses."""
+    config = channel.config
+    if not isinstance(config, ClientConfig):
+        raise TypeError(f"a client needs a ClientConfig, not {type(config).__name__}")
+    offer = make_offer(config, server_name)
+    channel.client_random = offer.hello.random
+    channel.send(offer.hello)
+    await channel.flush()
+    channel.accept_ccs = True
+
+    hello = await channel.recv(ServerHello)
+    check_version(offer, hello)
+    return await client13(channel, offer, hello)

@@ -1,0 +1,223 @@
+"""The client's side of a TLS 1.3 handshake: RFC 8446, section 2, figure 1, from ServerHello on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..config import CertificateQuery
+from ..crypto.schedule13 import EarlySecret, HandshakeSecret, finished
+from ..crypto.suites import SUITES
+from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..errors import ProtocolError
+from ..wire import extensions as ext
+from ..wire.messages import (
+    Certificate,
+    CertificateRequest,
+    EncryptedExtensions,
+    Finished,
+    ServerHello,
+)
+from . import auth
+from .channel import Channel, resolve
+from .established import Established
+from .offer import (
+    Offer,
+    check_server_hello,
+    check_unsolicited,
+    check_version,
+    retry_offer,
+)
+
+if TYPE_CHECKING:
+    from ..identity import Identity
+
+
+async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Established:
+    """Carries the handshake from the first ServerHello to the client's Finished."""
+    transcript = channel.transcript
+    if hello.is_retry:
+        offer, hello = await answer_retry(channel, offer, hello)
+    else:
+        check_server_hello(offer, hello)
+        channel.choose_suite(SUITES[hello.cipher_suite])
+    suite = channel.suite
+
+    # ServerHello: both sides now have the handshake secrets
+    group, secrets = agree(channel, offer, hello)
+    digest = transcript.digest()
+    server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
+    channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
+    channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
+    channel.install_read(server_secret)
+
+    # {EncryptedExtensions}
+    extensions = (await channel.recv(EncryptedExtensions)).extensions
+    check_unsolicited(offer, extensions)
+    alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
+
+    # {CertificateRequest*}  {Certificate}  {CertificateVerify}
+    request = None
+    message = await channel.recv(CertificateRequest, Certificate)
+    if isinstance(message, CertificateRequest):
+        request = check_request(message)
+        message = await channel.recv(Certificate)
+    peer = await verify_server(channel, offer, message)
+
+    # {Finished}
+    expected = finished(suite, server_secret, transcript.digest())
+    auth.check_finished(await channel.recv(Finished), expected)
+    channel.check_aligned()
+    master = secrets.master()
+    digest = transcript.digest()
+    server_application = master.server_traffic(digest)
+    client_application = master.client_traffic(digest)
+    exporter_secret = master.exporter(digest)
+    channel.log_secret("CLIENT_TRAFFIC_SECRET_0", client_application)
+    channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
+    channel.log_secret("EXPORTER_SECRET", exporter_secret)
+
+    # {Certificate*}  {CertificateVerify*}  {Finished}
+    if not offer.retried:
+        channel.send_ccs()
+    channel.install_write(client_secret)
+    identity, scheme = None, None
+    if request is not None:
+        identity, scheme = await prove_identity(channel, offer, request)
+    channel.send(Finished(finished(suite, client_secret, transcript.digest())))
+
+    # [Application Data]
+    channel.install_read(server_application)
+    channel.install_write(client_application)
+    await channel.flush()
+    return Established(
+        version=ProtocolVersion.TLSv1_3,
+        suite=suite,
+        group=group,
+        alpn=alpn,
+        server_name=offer.server_name,
+        peer=peer,
+        identity=identity,
+        scheme=scheme,
+        exporter_secret=exporter_secret,
+        resumption_secret=master.resumption(transcript.digest()),
+        retried=offer.retried,
+    )
+
+
+async def answer_retry(
+    channel: Channel, offer: Offer, retry: ServerHello
+) -> tuple[Offer, ServerHello]:
+    """Sends the second ClientHello and receives the real ServerHello (RFC 8446, section 4.1.4)."""
+    check_server_hello(offer, retry)
+    suite = SUITES[retry.cipher_suite]
+    channel.transcript.condense(suite.hash_name)
+    channel.choose_suite(suite)
+    channel.check_aligned()
+    offer = retry_offer(offer, retry)
+    channel.send_ccs()
+    channel.send(offer.hello)
+    await channel.flush()
+
+    hello = await channel.recv(ServerHello)
+    if hello.is_retry:
+        raise ProtocolError(
+            Alert.UNEXPECTED_MESSAGE, "the server sent two HelloRetryRequest messages"
+        )
+    check_version(offer, hello)
+    check_server_hello(offer, hello)
+    if hello.version != ProtocolVersion.TLSv1_3:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server changed the version after its HelloRetryRequest",
+            reason="SECOND_SERVERHELLO_VERSION_MISMATCH",
+        )
+    if hello.cipher_suite != retry.cipher_suite:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server changed the cipher suite after its HelloRetryRequest",
+            reason="WRONG_CIPHER_RETURNED",
+        )
+    asked = retry.extensions.get(ext.KEY_SHARE_RETRY)
+    share = hello.extensions.get(ext.KEY_SHARE_SERVER)
+    if asked is not None and share is not None and share.group != asked:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server changed the group after its HelloRetryRequest",
+            reason="WRONG_CURVE",
+        )
+    return offer, hello
+
+
+def agree(channel: Channel, offer: Offer, hello: ServerHello) -> tuple[int, HandshakeSecret]:
+    """The key exchange: RFC 8446, sections 4.2.8 and 7.1."""
+    share = hello.extensions.get(ext.KEY_SHARE_SERVER)
+    if share is None:
+        raise ProtocolError(Alert.MISSING_EXTENSION, "the server sent no key share")
+    exchange = offer.key_exchanges.get(share.group)
+    if exchange is None:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server sent a key share of {NamedGroup.label(share.group)}, for which this "
+            "client sent none",
+            reason="WRONG_CURVE",
+        )
+    secret = exchange.agree(share.key_exchange)
+    return share.group, EarlySecret(channel.suite).handshake(secret)
+
+
+def selected_protocol(offer: Offer, selected: bytes | None) -> bytes | None:
+    """RFC 7301, section 3.1: one of the protocols that were offered."""
+    if selected is not None and selected not in offer.config.alpn:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server selected the application protocol {selected!r}, which was not offered",
+            reason="INVALID_ALPN_PROTOCOL",
+        )
+    return selected
+
+
+async def verify_server(channel: Channel, offer: Offer, certificate: Certificate) -> auth.Peer:
+    """RFC 8446, section 4.4.2.4: the server's certificate is never empty."""
+    if certificate.context:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the server's Certificate carries a request context"
+        )
+    if not certificate.entries:
+        raise ProtocolError(
+            Alert.DECODE_ERROR,
+            "the server sent an empty certificate chain",
+            reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        )
+    return await auth.verify_peer(channel, certificate, auth.SERVER_CONTEXT, offer.server_name)
+
+
+def check_request(request: CertificateRequest) -> CertificateRequest:
+    """RFC 8446, section 4.3.2: no context in the handshake, and signature_algorithms."""
+    if request.context:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the CertificateRequest in the handshake carries a context"
+        )
+    if request.extensions.get(ext.SIGNATURE_ALGORITHMS) is None:
+        raise ProtocolError(
+            Alert.MISSING_EXTENSION, "the CertificateRequest lacks signature_algorithms"
+        )
+    return request
+
+
+async def prove_identity(
+    channel: Channel, offer: Offer, request: CertificateRequest
+) -> tuple[Identity | None, int | None]:
+    """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
+    config = offer.config
+    schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
+    identity = config.identity
+    if config.select_identity is not None:
+        authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
+        query = CertificateQuery(offer.server_name, schemes, authorities)
+        identity = await resolve(config.select_identity(query))
+    scheme = None if identity is None else auth.choose_scheme(identity, schemes)
+    if identity is None or scheme is None:
+        channel.send(Certificate(request.context, ()))
+        return None, None
+    await auth.prove(channel, identity, scheme, auth.CLIENT_CONTEXT, request.context)
+    return identity, scheme

@@ -1,0 +1,260 @@
+"""What a client offers, and what the server may make of it: RFC 8446, sections 4.1.2 to 4.1.4.
+
+What the ClientHello offered is kept in an :class:`Offer`; every later message of the
+server's is held against it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..config import ClientConfig
+from ..crypto.groups import HybridKeyExchange, KeyExchange
+from ..crypto.suites import SUITES
+from ..enums import (
+    Alert,
+    CipherSuite,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+)
+from ..errors import ProtocolError
+from ..wire import extensions as ext
+from ..wire.extensions import Extensions, KeyShareEntry
+from ..wire.messages import ClientHello, ServerHello
+
+DOWNGRADE_TLS12 = b"DOWNGRD\x01"
+DOWNGRADE_TLS11 = b"DOWNGRD\x00"
+"""RFC 8446, section 4.1.3: how a server that could do better ends its random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A ClientHello and what was kept to go with it."""
+
+    config: ClientConfig
+    hello: ClientHello
+    key_exchanges: dict[int, KeyExchange]
+    server_name: str | None
+    retried: bool = False
+
+    @property
+    def sent(self) -> tuple[int, ...]:
+        """The extensions that the server may answer."""
+        return self.hello.extensions.types
+
+
+def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
+    """A fresh ClientHello (RFC 8446, section 4.1.2) and its key shares (section 4.2.8)."""
+    random = config.random
+    exchanges = make_key_exchanges(config)
+    shares = [KeyShareEntry(group, exchange.share) for group, exchange in exchanges.items()]
+    rows = hello_extensions(config, server_name)
+    suites: tuple[int, ...] = config.suites
+    if config.grease:
+        grease = Grease(random(5))
+        suites = (grease.suite, *suites)
+        shares.insert(0, KeyShareEntry(grease.group, b"\0"))
+        rows = grease.season(rows)
+    rows.append((ext.KEY_SHARE, tuple(shares)))
+    if config.grease:
+        rows.append((grease.last_extension, b"\0"))
+    hello = ClientHello(
+        random=random(32),
+        session_id=random(32) if config.middlebox_compatibility else b"",
+        cipher_suites=suites,
+        extensions=Extensions.build(rows),
+    )
+    return Offer(config, hello, exchanges, server_name)
+
+
+def make_key_exchanges(config: ClientConfig) -> dict[int, KeyExchange]:
+    """The key shares to send at once, by group.
+
+    With a hybrid group its classical half is offered as a group of its own as well: the same
+    key pair serves both (draft-ietf-tls-hybrid-design, section 3.2), so it costs no computation.
+    """
+    primitives = config.primitives
+    if config.key_shares is not None:
+        wanted = tuple(config.key_shares)
+    else:
+        wanted = (config.groups[0],)
+        if wanted[0] == NamedGroup.X25519MLKEM768 and NamedGroup.X25519 in config.groups:
+            wanted += (NamedGroup.X25519,)
+    exchanges: dict[int, KeyExchange] = {}
+    for group in wanted:
+        hybrid = exchanges.get(NamedGroup.X25519MLKEM768)
+        if group == NamedGroup.X25519 and isinstance(hybrid, HybridKeyExchange):
+            exchanges[group] = hybrid.classical
+        else:
+            exchanges[group] = primitives.generate(group)
+    return exchanges
+
+
+def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tuple[Any, Any]]:
+    """The extensions that depend on the configuration and the name alone."""
+    rows: list[tuple[Any, Any]] = []
+    if server_name is not None and config.send_server_name and not is_address(server_name):
+        rows.append((ext.SERVER_NAME, server_name))
+    rows.append((ext.SUPPORTED_VERSIONS, config.versions))
+    rows.append((ext.SUPPORTED_GROUPS, config.groups))
+    rows.append((ext.SIGNATURE_ALGORITHMS, config.signature_schemes))
+    if config.certificate_signature_schemes is not None:
+        rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
+    if config.alpn:
+        rows.append((ext.ALPN, config.alpn))
+    if config.certificate_authorities:
+        rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
+    return rows
+
+
+def is_address(name: str) -> bool:
+    """RFC 6066, section 3: literal addresses are not allowed in server_name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class Grease:
+    """The reserved values of one ClientHello (RFC 8701, section 3.1)."""
+
+    def __init__(self, random: bytes) -> None:
+        suite, group, version, first, last = (0x0A0A + 0x1010 * (byte & 15) for byte in random)
+        self.suite = suite
+        self.group = group
+        self.version = version
+        self.first_extension = first
+        # No extension may stand twice in a message.
+        self.last_extension = last if last != first else 0x0A0A + (first - 0x0A0A + 0x1010) % 0x10100
+
+    def season(self, rows: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        """The rows with reserved values in front of what the server chooses from."""
+        seasoned: list[tuple[Any, Any]] = [(self.first_extension, b"")]
+        for row, value in rows:
+            if row is ext.SUPPORTED_VERSIONS:
+                value = (self.version, *value)
+            elif row is ext.SUPPORTED_GROUPS:
+                value = (self.group, *value)
+            seasoned.append((row, value))
+        return seasoned
+
+
+# -- what the server answered ----------------------------------------------------------------------
+
+
+def check_version(offer: Offer, hello: ServerHello) -> None:
+    """RFC 8446, sections 4.1.3 and 4.2.1: a version that was offered, and no downgrade."""
+    version = hello.version
+    if hello.legacy_version != ProtocolVersion.TLSv1_2 and hello.extensions.get(
+        ext.SELECTED_VERSION
+    ):
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the server's legacy_version is not that of TLS 1.2"
+        )
+    if version in offer.config.versions:
+        return
+    if hello.extensions.get(ext.SELECTED_VERSION) is not None:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server selected the version {ProtocolVersion.label(version)}, which was not "
+            "offered",
+            reason="WRONG_SSL_VERSION",
+        )
+    if hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11):
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server speaks TLS 1.3, but the connection was tampered with to go below it",
+            reason="TLS13_DOWNGRADE",
+        )
+    offered = " and ".join(v.title for v in offer.config.versions)
+    raise ProtocolError(
+        Alert.PROTOCOL_VERSION,
+        f"the server answered with {ProtocolVersion.label(version)}; this client offers {offered}",
+        reason="UNSUPPORTED_PROTOCOL",
+        hint="The server has to be upgraded to a newer version of TLS.",
+    )
+
+
+def check_server_hello(offer: Offer, hello: ServerHello) -> None:
+    """RFC 8446, section 4.1.3: each field is an echo, or a choice from what was offered."""
+    if hello.session_id != offer.hello.session_id:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server did not echo the session id",
+            reason="SERVER_ECHOED_INVALID_SESSION_ID",
+        )
+    if hello.compression_method != 0:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server selected a compression method",
+            reason="INVALID_COMPRESSION_ALGORITHM",
+        )
+    suite = SUITES.get(hello.cipher_suite)
+    if suite is None or hello.cipher_suite not in offer.config.suites:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server selected {CipherSuite.label(hello.cipher_suite)}, which was not offered",
+            reason="WRONG_CIPHER_RETURNED",
+        )
+    if suite.version != hello.version:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server selected {suite.code.name}, which is not of the version it selected",
+            reason="WRONG_CIPHER_RETURNED",
+        )
+    check_unsolicited(offer, hello.extensions, also=(ExtensionType.COOKIE,) if hello.is_retry else ())
+
+
+def check_unsolicited(
+    offer: Offer, extensions: Extensions, also: tuple[ExtensionType, ...] = ()
+) -> None:
+    """RFC 8446, section 4.2: a server only answers extensions that the client sent."""
+    for kind in extensions.types:
+        if kind not in offer.sent and kind not in also:
+            raise ProtocolError(
+                Alert.UNSUPPORTED_EXTENSION,
+                f"the server sent {ExtensionType.label(kind).lower()}, which this client did not",
+                reason="UNEXPECTED_EXTENSION",
+            )
+
+
+def retry_offer(offer: Offer, retry: ServerHello) -> Offer:
+    """The second ClientHello, as a HelloRetryRequest asks for it (RFC 8446, sections 4.1.2, 4.1.4)."""
+    config = offer.config
+    group = retry.extensions.get(ext.KEY_SHARE_RETRY)
+    cookie = retry.extensions.get(ext.COOKIE)
+    exchanges = offer.key_exchanges
+    rows: list[tuple[Any, Any]] = []
+    for kind in offer.hello.extensions.types:
+        if kind == ExtensionType.KEY_SHARE and group is not None:
+            if group not in config.groups:
+                raise ProtocolError(
+                    Alert.ILLEGAL_PARAMETER,
+                    f"the server asked for a key share of {NamedGroup.label(group)}, which was "
+                    "not offered",
+                    reason="WRONG_CURVE",
+                )
+            if group in exchanges:
+                raise ProtocolError(
+                    Alert.ILLEGAL_PARAMETER,
+                    f"the server asked again for the key share of {NamedGroup.label(group)}",
+                    reason="WRONG_CURVE",
+                )
+            exchanges = {group: config.primitives.generate(group)}
+            rows.append((ext.KEY_SHARE, (KeyShareEntry(group, exchanges[group].share),)))
+        else:
+            rows.append((kind, offer.hello.extensions.raw(kind)))
+    if cookie is not None:
+        rows.append((ext.COOKIE, cookie))
+    elif group is None:  # 4.1.4: a retry that would change nothing
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the server asked for another ClientHello that would be the same",
+            reason="EMPTY_HELLO_RETRY_REQUEST",
+        )
+    hello = replace(offer.hello, extensions=Extensions.build(rows))
+    return replace(offer, hello=hello, key_exchanges=exchanges, retried=True)

@@ -1,0 +1,282 @@
+"""What a server chooses from a ClientHello.
+
+RFC 8446, sections 4.1.1 and 4.2. The choices are made here, each in a function that takes
+the ClientHello and the configuration and says in its error which of the two had nothing
+for the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ..config import ClientHelloInfo, ServerConfig
+from ..crypto.suites import SUITES, Suite
+from ..enums import (
+    Alert,
+    CipherSuite,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+    SignatureScheme,
+)
+from ..errors import ProtocolError, TLSError
+from ..identity import Identity
+from ..wire import extensions as ext
+from ..wire.extensions import Context
+from ..wire.messages import ClientHello
+from . import auth
+from .channel import Channel, resolve
+
+
+def check_hello(hello: ClientHello) -> None:
+    """RFC 8446, section 4.1.2: the fields that are not offers."""
+    hello.extensions.check(Context.CLIENT_HELLO)
+    if hello.compression_methods != b"\0":
+        if ext.SUPPORTED_VERSIONS.type in hello.extensions or 0 not in hello.compression_methods:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                "the client offered compression methods",
+                reason="INVALID_COMPRESSION_LIST",
+            )
+
+
+def describe_hello(hello: ClientHello) -> ClientHelloInfo:
+    """What hooks are told of a client."""
+    extensions = hello.extensions
+    return ClientHelloInfo(
+        server_name=extensions.get(ext.SERVER_NAME),
+        alpn_protocols=extensions.get(ext.ALPN) or (),
+        signature_schemes=extensions.get(ext.SIGNATURE_ALGORITHMS) or (),
+        cipher_suites=hello.cipher_suites,
+        groups=extensions.get(ext.SUPPORTED_GROUPS) or (),
+        versions=extensions.get(ext.SUPPORTED_VERSIONS) or (hello.legacy_version,),
+        hello=hello,
+    )
+
+
+async def choose_config(
+    channel: Channel, hello: ClientHello
+) -> tuple[ServerConfig, Identity | None]:
+    """The configuration for this client, and its identity where the application chose one."""
+    config = channel.config
+    if not isinstance(config, ServerConfig):
+        raise TypeError(f"a server needs a ServerConfig, not {type(config).__name__}")
+    if config.select is None:
+        return config, None
+    try:
+        selection = await resolve(config.select(describe_hello(hello)))
+    except TLSError:
+        raise
+    except Exception as error:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the selection by ClientHello failed: {error!r}"
+        ) from error
+    if isinstance(selection, ServerConfig):
+        return selection, None
+    if selection is None or isinstance(selection, Identity):
+        return config, selection
+    raise ProtocolError(
+        Alert.INTERNAL_ERROR,
+        f"the selection by ClientHello returned {type(selection).__name__}, not an Identity, a "
+        "ServerConfig or None",
+    )
+
+
+def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
+    """RFC 8446, section 4.2.1: the newest that both speak."""
+    offered = hello.extensions.get(ext.SUPPORTED_VERSIONS)
+    if offered is None:
+        offered = (min(hello.legacy_version, ProtocolVersion.TLSv1_2),)
+    for version in config.versions:
+        if version in offered:
+            return version
+    names = ", ".join(
+        ProtocolVersion(v).title if v in list(ProtocolVersion) else ProtocolVersion.label(v)
+        for v in offered
+    )
+    ours = " and ".join(v.title for v in config.versions)
+    raise ProtocolError(
+        Alert.PROTOCOL_VERSION,
+        f"no common version: the client offers {names}; this server speaks {ours}",
+        reason="UNSUPPORTED_PROTOCOL",
+        hint="The client has to be upgraded to a newer version of TLS.",
+    )
+
+
+def choose_suite(config: ServerConfig, hello: ClientHello, version: ProtocolVersion) -> Suite:
+    """The first of the server's suites that the client offered."""
+    for code in config.suites:
+        if code in hello.cipher_suites and SUITES[code].version == version:
+            return SUITES[code]
+    offered = ", ".join(CipherSuite.label(code) for code in hello.cipher_suites)
+    raise ProtocolError(
+        Alert.HANDSHAKE_FAILURE,
+        "no shared cipher: the client offers none of this server's cipher suites",
+        reason="NO_SHARED_CIPHER",
+        hint=f"The client offers {offered}; this server takes "
+        f"{', '.join(code.name for code in config.suites)}.",
+    )
+
+
+def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, bytes | None]:
+    """The group, and the client's share for it; no share means HelloRetryRequest.
+
+    The server's preference decides, except that a share at hand is worth more than a round
+    trip, as long as both are post-quantum or neither is (RFC 8446, section 4.2.8).
+    """
+    extensions = hello.extensions
+    groups = extensions.get(ext.SUPPORTED_GROUPS)
+    entries = extensions.get(ext.KEY_SHARE)
+    if groups is None or entries is None:
+        missing = "supported_groups" if groups is None else "key_share"
+        raise ProtocolError(Alert.MISSING_EXTENSION, f"the client sent no {missing}")
+    shares: dict[int, bytes] = {}
+    for entry in entries:
+        if entry.group in shares:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                "the client sent two key shares for one group",
+                reason="DUPLICATE_KEY_SHARE",
+            )
+        if entry.group not in groups:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                f"the client sent a key share of {NamedGroup.label(entry.group)}, which is not "
+                "among its supported_groups",
+                reason="WRONG_CURVE",
+            )
+        shares[entry.group] = entry.key_exchange
+    common = [group for group in config.groups if group in groups]
+    if not common:
+        offered = ", ".join(NamedGroup.label(group) for group in groups)
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "no common group for the key exchange",
+            reason="NO_SHARED_GROUP",
+            hint=f"The client offers {offered}; this server takes "
+            f"{', '.join(NamedGroup.label(group) for group in config.groups)}.",
+        )
+    best = common[0]
+    for group in common:
+        if group in shares and is_hybrid(group) == is_hybrid(best):
+            return group, shares[group]
+    return best, None
+
+
+def is_hybrid(group: int) -> bool:
+    """Whether the group holds against a quantum computer (draft-ietf-tls-ecdhe-mlkem)."""
+    return 0x11EB <= group <= 0x11ED
+
+
+def choose_protocol(config: ServerConfig, hello: ClientHello) -> bytes | None:
+    """RFC 7301, section 3.2: by the server's preference, or no_application_protocol."""
+    offered = hello.extensions.get(ext.ALPN)
+    if offered is None or not config.alpn:
+        return None
+    for protocol in config.alpn:
+        if protocol in offered:
+            return protocol
+    if config.alpn_optional:
+        return None
+    raise ProtocolError(
+        Alert.NO_APPLICATION_PROTOCOL,
+        f"no common application protocol: the client offers {list(offered)}; this server speaks "
+        f"{list(config.alpn)}",
+        reason="NO_APPLICATION_PROTOCOL",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the server is going to show, and how it is going to sign."""
+
+    identity: Identity
+    scheme: SignatureScheme
+
+
+def choose_credential(
+    config: ServerConfig, hello: ClientHello, chosen: Identity | None
+) -> Credential:
+    """By server name first, and then by what the client can verify (RFC 8446, section 4.4.2.2)."""
+    schemes = hello.extensions.get(ext.SIGNATURE_ALGORITHMS)
+    if schemes is None:
+        raise ProtocolError(Alert.MISSING_EXTENSION, "the client sent no signature_algorithms")
+    if chosen is not None:
+        candidates = [chosen]
+    else:
+        candidates = identities_for(config, hello.extensions.get(ext.SERVER_NAME))
+    for identity in candidates:
+        scheme = auth.choose_scheme(identity, schemes)
+        if scheme is not None:
+            return Credential(identity, scheme)
+    if not candidates:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, "this server has no certificate to show", reason="NO_CERTIFICATE_SET"
+        )
+    offered = ", ".join(SignatureScheme.label(scheme) for scheme in schemes)
+    able = ", ".join(s.name for identity in candidates for s in identity.schemes)
+    raise ProtocolError(
+        Alert.HANDSHAKE_FAILURE,
+        "no common signature algorithm: the client can verify none of this server's certificates",
+        reason="NO_COMMON_SIGNATURE_ALGORITHMS",
+        hint=f"The client offers {offered}; this server can sign with {able}.",
+    )
+
+
+def identities_for(config: ServerConfig, server_name: str | None) -> list[Identity]:
+    """The identities that carry the name; all of them where none does or no name was sent."""
+    identities = list(config.identities)
+    if server_name is None:
+        return identities
+    named = [identity for identity in identities if identity.matches(server_name)]
+    if not named and config.require_known_name:
+        raise ProtocolError(
+            Alert.UNRECOGNIZED_NAME,
+            f"the client asked for {server_name!r}, for which this server has no certificate",
+        )
+    return named or identities
+
+
+def check_second_hello(
+    first: ClientHello, second: ClientHello, group: int | None, cookie: bytes | None
+) -> None:
+    """RFC 8446, section 4.1.2: what may differ after a HelloRetryRequest, and what must."""
+    free = {
+        ExtensionType.KEY_SHARE,
+        ExtensionType.COOKIE,
+        ExtensionType.EARLY_DATA,
+        ExtensionType.PRE_SHARED_KEY,
+        ExtensionType.PADDING,
+    }
+    unchanged = (
+        first.random == second.random
+        and first.session_id == second.session_id
+        and first.cipher_suites == second.cipher_suites
+        and first.compression_methods == second.compression_methods
+        and first.legacy_version == second.legacy_version
+        and [pair for pair in first.extensions.items if pair[0] not in free]
+        == [pair for pair in second.extensions.items if pair[0] not in free]
+    )
+    if not unchanged:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the client's second ClientHello differs where it must not",
+            reason="INCONSISTENT_CLIENT_HELLO",
+        )
+    if second.extensions.get(ext.COOKIE) != cookie:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the client did not echo the cookie", reason="BAD_COOKIE"
+        )
+    if ExtensionType.EARLY_DATA in second.extensions:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            "the client offered early data after a HelloRetryRequest",
+            reason="UNEXPECTED_EXTENSION",
+        )
+    if group is not None:
+        shares = second.extensions.get(ext.KEY_SHARE) or ()
+        if [share.group for share in shares] != [group]:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                "the client's second ClientHello has not the one key share that was asked for",
+                reason="WRONG_CURVE",
+            )

@@ -1,0 +1,20 @@
+"""The server's side: one ClientHello, and then the version that is chosen from it."""
+
+from __future__ import annotations
+
+from ..wire.messages import ClientHello
+from .channel import Channel
+from .established import Established
+from .selection import check_hello, choose_config, choose_version
+from .server13 import server13
+
+
+async def handshake(channel: Channel) -> Established:
+    """The server's whole handshake, of whichever version is chosen."""
+    hello = await channel.recv(ClientHello)
+    channel.client_random = hello.random
+    config, identity = await choose_config(channel, hello)
+    channel.config = config
+    check_hello(hello)
+    choose_version(config, hello)
+    return await server13(channel, config, hello, identity)

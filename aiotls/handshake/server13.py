@@ -1,0 +1,196 @@
+"""The server's side of a TLS 1.3 handshake: RFC 8446, section 2, figure 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..config import ClientAuth, ServerConfig
+from ..crypto.schedule13 import EarlySecret, finished
+from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..errors import ProtocolError
+from ..wire import extensions as ext
+from ..wire.extensions import Context, Extensions
+from ..wire.messages import (
+    HELLO_RETRY_REQUEST_RANDOM,
+    Certificate,
+    CertificateRequest,
+    ClientHello,
+    EncryptedExtensions,
+    Finished,
+    ServerHello,
+)
+from . import auth
+from .established import Established
+from .selection import (
+    check_second_hello,
+    choose_credential,
+    choose_group,
+    choose_protocol,
+    choose_suite,
+)
+
+if TYPE_CHECKING:
+    from ..crypto.suites import Suite
+    from ..identity import Identity
+    from .channel import Channel
+
+
+async def server13(
+    channel: Channel, config: ServerConfig, hello: ClientHello, chosen: Identity | None
+) -> Established:
+    """Carries the handshake from the ClientHello to the client's Finished."""
+    transcript = channel.transcript
+    suite = choose_suite(config, hello, ProtocolVersion.TLSv1_3)
+    group, share = choose_group(config, hello)
+    credential = choose_credential(config, hello, chosen)
+    alpn = choose_protocol(config, hello)
+    channel.accept_ccs = True
+
+    # HelloRetryRequest*
+    retried = share is None or config.retry_cookie
+    if retried:
+        hello, share = await ask_again(channel, hello, suite, group, share)
+    channel.choose_suite(suite)
+
+    # ServerHello
+    answer, shared_secret = config.primitives.respond(group, share or b"")
+    channel.send(
+        ServerHello(
+            random=config.random(32),
+            session_id=hello.session_id,
+            cipher_suite=suite.code,
+            extensions=Extensions.build(
+                [
+                    (ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3),
+                    (ext.KEY_SHARE_SERVER, ext.KeyShareEntry(group, answer)),
+                ]
+            ),
+        )
+    )
+    if hello.session_id and not retried:
+        channel.send_ccs()
+    secrets = EarlySecret(suite).handshake(shared_secret)
+    digest = transcript.digest()
+    server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
+    channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
+    channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
+    channel.install_write(server_secret)
+    channel.install_read(client_secret)
+
+    # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
+    channel.send(EncryptedExtensions(answer_extensions(config, hello, alpn)))
+    if config.client_auth is not ClientAuth.NONE:
+        channel.send(certificate_request(config))
+    await auth.prove(channel, credential.identity, credential.scheme, auth.SERVER_CONTEXT)
+    channel.send(Finished(finished(suite, server_secret, transcript.digest())))
+    master = secrets.master()
+    digest = transcript.digest()
+    server_application = master.server_traffic(digest)
+    client_application = master.client_traffic(digest)
+    exporter_secret = master.exporter(digest)
+    channel.log_secret("CLIENT_TRAFFIC_SECRET_0", client_application)
+    channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
+    channel.log_secret("EXPORTER_SECRET", exporter_secret)
+    channel.install_write(server_application)
+    await channel.flush()
+
+    # {Certificate*}  {CertificateVerify*}
+    peer = None
+    server_name = hello.extensions.get(ext.SERVER_NAME)
+    if config.client_auth is not ClientAuth.NONE:
+        certificate = await channel.recv(Certificate)
+        peer = await verify_client(channel, config, certificate, server_name)
+
+    # {Finished}
+    expected = finished(suite, client_secret, transcript.digest())
+    auth.check_finished(await channel.recv(Finished), expected)
+
+    # [Application Data]
+    channel.install_read(client_application)
+    return Established(
+        version=ProtocolVersion.TLSv1_3,
+        suite=suite,
+        group=group,
+        alpn=alpn,
+        server_name=server_name,
+        peer=peer,
+        identity=credential.identity,
+        scheme=credential.scheme,
+        exporter_secret=exporter_secret,
+        resumption_secret=master.resumption(transcript.digest()),
+        retried=retried,
+    )
+
+
+async def ask_again(
+    channel: Channel, hello: ClientHello, suite: Suite, group: NamedGroup, share: bytes | None
+) -> tuple[ClientHello, bytes]:
+    """Sends a HelloRetryRequest and receives the second ClientHello (RFC 8446, section 4.1.4)."""
+    config = channel.config
+    asked = group if share is None else None
+    cookie = None
+    rows: list[tuple[Any, Any]] = [(ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3)]
+    if asked is not None:
+        rows.append((ext.KEY_SHARE_RETRY, asked))
+    if isinstance(config, ServerConfig) and config.retry_cookie:
+        cookie = config.random(32)
+        rows.append((ext.COOKIE, cookie))
+    channel.transcript.condense(suite.hash_name)
+    channel.choose_suite(suite)
+    channel.send(
+        ServerHello(
+            random=HELLO_RETRY_REQUEST_RANDOM,
+            session_id=hello.session_id,
+            cipher_suite=suite.code,
+            extensions=Extensions.build(rows),
+        )
+    )
+    if hello.session_id:
+        channel.send_ccs()
+    await channel.flush()
+    channel.check_aligned()
+
+    second = await channel.recv(ClientHello)
+    second.extensions.check(Context.CLIENT_HELLO)
+    check_second_hello(hello, second, asked, cookie)
+    if share is not None:
+        return second, share
+    shares = second.extensions.get(ext.KEY_SHARE) or ()
+    return second, shares[0].key_exchange
+
+
+def answer_extensions(config: ServerConfig, hello: ClientHello, alpn: bytes | None) -> Extensions:
+    """RFC 8446, section 4.3.1: answers to the ClientHello that need no key to be found."""
+    rows: list[tuple[Any, Any]] = []
+    if hello.extensions.get(ext.SERVER_NAME) is not None:
+        rows.append((ext.SERVER_NAME_ACK, True))
+    if alpn is not None:
+        rows.append((ext.ALPN_SELECTED, alpn))
+    return Extensions.build(rows)
+
+
+def certificate_request(config: ServerConfig) -> CertificateRequest:
+    """RFC 8446, section 4.3.2."""
+    rows: list[tuple[Any, Any]] = [(ext.SIGNATURE_ALGORITHMS, config.signature_schemes)]
+    if config.certificate_signature_schemes is not None:
+        rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
+    return CertificateRequest(b"", Extensions.build(rows))
+
+
+async def verify_client(
+    channel: Channel, config: ServerConfig, certificate: Certificate, server_name: str | None
+) -> auth.Peer | None:
+    """RFC 8446, section 4.4.2.4: an empty Certificate is a refusal, which may be allowed."""
+    if certificate.context:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the client's Certificate carries a request context"
+        )
+    if certificate.entries:
+        return await auth.verify_peer(channel, certificate, auth.CLIENT_CONTEXT, server_name)
+    if config.client_auth is ClientAuth.REQUIRED:
+        raise ProtocolError(
+            Alert.CERTIFICATE_REQUIRED,
+            "the client showed no certificate, and this server requires one",
+            reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        )
+    return None

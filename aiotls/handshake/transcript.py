@@ -1,0 +1,60 @@
+"""The transcript of RFC 8446, section 4.4.1: a running hash over all handshake messages."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..enums import HandshakeType
+
+
+class Transcript:
+    """Keeps the messages until the hash is known, and then only the hash."""
+
+    __slots__ = ("_hash", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+        self._hash: hashlib._Hash | None = None
+
+    def add(self, message: bytes) -> None:
+        """Appends one message, its header of four bytes included."""
+        if self._hash is None:
+            self._messages.append(message)
+        else:
+            self._hash.update(message)
+
+    def start(self, hash_name: str) -> None:
+        """The cipher suite is chosen, and with it the hash. A second call changes nothing."""
+        if self._hash is None:
+            self._hash = hashlib.new(hash_name, b"".join(self._messages))
+            self._messages.clear()
+
+    def condense(self, hash_name: str) -> None:
+        """Puts message_hash in the place of the first ClientHello (4.4.1, HelloRetryRequest)."""
+        digest = hashlib.new(hash_name, self._messages[0]).digest()
+        self._messages[0] = bytes([HandshakeType.MESSAGE_HASH, 0, 0, len(digest)]) + digest
+
+    def digest(self, more: bytes = b"") -> bytes:
+        """The hash of everything until now, and of *more* behind it."""
+        state = self._state()
+        if more:
+            state.update(more)
+        return state.digest()
+
+    def _state(self) -> hashlib._Hash:
+        if self._hash is None:
+            raise RuntimeError("the transcript's hash is asked for before a suite was chosen")
+        return self._hash.copy()
+
+    def hash_of(self, hash_name: str, more: bytes) -> bytes:
+        """The hash under any function, while the suite is still open (PSK binders, 4.2.11.2)."""
+        if self._hash is not None and self._hash.name == hash_name:
+            return self.digest(more)
+        return hashlib.new(hash_name, b"".join((*self._messages, more))).digest()
+
+    def copy(self) -> Transcript:
+        """An independent continuation (post-handshake authentication, 4.4.1)."""
+        other = Transcript()
+        other._messages = list(self._messages)
+        other._hash = self._hash.copy() if self._hash is not None else None
+        return other

@@ -1,0 +1,207 @@
+"""The record layer: a stream of bytes cut into records, and records put into a stream.
+
+Two ways to read, and a reason for each. While shaking hands a record is *pulled*
+(:meth:`RecordReader.next`), one at a time and on demand, because the next one may be
+protected under keys that do not exist yet. Once established, records are *pushed*:
+:meth:`RecordReader.records` runs straight through what has arrived, opens each record where
+it lies, and keeps nothing but an incomplete last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .crypto.aead import MAX_PLAINTEXT, Opener, PlainOpener, PlainSealer, Sealer
+from .enums import Alert, ContentType
+from .errors import ProtocolError
+
+MAX_FRAGMENT = MAX_PLAINTEXT + 256
+"""RFC 8446, section 5.2: what protection may add is at most 256 bytes."""
+
+
+class RecordReader:
+    """Cuts what arrives into records and opens them."""
+
+    __slots__ = ("_buffer", "established", "opener")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.opener: Opener = PlainOpener()
+        self.established = False
+        """Whether any record was accepted yet: before that, this may not be TLS at all."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that have arrived and not been opened."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Keeps bytes for :meth:`next`."""
+        self._buffer += data
+
+    def next(self) -> tuple[int, bytes] | None:
+        """The next record's content type and content, or None if it is not complete."""
+        buffer = self._buffer
+        if len(buffer) < 5:
+            if buffer and not self.established:
+                self._measure(buffer, 0)
+            return None
+        length = self._measure(buffer, 0)
+        if len(buffer) < 5 + length:
+            return None
+        header = bytes(buffer[:5])
+        fragment = bytes(buffer[5 : 5 + length])
+        del buffer[: 5 + length]
+        return self._open(header, fragment)
+
+    def records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
+        """The records that *data* completes, opened one by one as they are asked for.
+
+        *data* is only looked at while this runs; what is left of it is copied. When the one who
+        iterates stops early, the rest is lost: only a dead connection does that.
+        """
+        buffer = self._buffer
+        position, end = 0, len(data)
+        while buffer:
+            need = 5 if len(buffer) < 5 else 5 + self._measure(buffer, 0)
+            missing = need - len(buffer)
+            if missing > 0:
+                buffer += data[position : position + missing]
+                position = min(position + missing, end)
+                if len(buffer) < need:
+                    return
+            if len(buffer) >= 5 and (record := self.next()) is not None:
+                yield record
+        data = memoryview(data)
+        while end - position >= 5:
+            length = self._measure(data, position)
+            start = position + 5
+            if end - start < length:
+                break
+            position_next = start + length
+            yield self._open(bytes(data[position:start]), data[start:position_next])
+            position = position_next
+        if position < end:
+            buffer += data[position:]
+
+    def _open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+        kind = header[0]
+        opener = self.opener
+        if kind == ContentType.APPLICATION_DATA or isinstance(opener, PlainOpener):
+            return opener.open(header, fragment)
+        if kind == ContentType.CHANGE_CIPHER_SPEC:
+            return kind, bytes(fragment)  # RFC 8446, section 5: never protected in TLS 1.3
+        if kind == ContentType.ALERT and not opener.sequence and len(fragment) == 2:
+            # A peer that failed before it had keys says so in the clear. Whoever can forge this
+            # could cut the connection as well, and it is only ever taken as a failure.
+            return kind, bytes(fragment)
+        raise ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            f"the peer sent an unprotected {ContentType.label(kind).lower()} record "
+            "after the keys were agreed on",
+            reason="UNEXPECTED_RECORD",
+        )
+
+    def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
+        """The length of the fragment whose header begins at *position*, checked."""
+        kind = data[position]
+        if not 20 <= kind <= 23 or (len(data) > position + 1 and data[position + 1] != 3):
+            if not self.established:
+                raise not_tls(bytes(data[position : position + 64]))
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent a record of the unknown type {kind}",
+                reason="UNEXPECTED_RECORD",
+            )
+        if len(data) < position + 5:
+            return 0
+        self.established = True
+        length = data[position + 3] << 8 | data[position + 4]
+        if length > MAX_FRAGMENT:
+            raise ProtocolError(
+                Alert.RECORD_OVERFLOW,
+                f"the peer announced a record of {length} bytes; {MAX_FRAGMENT} is the limit",
+                reason="ENCRYPTED_LENGTH_TOO_LONG",
+            )
+        return length
+
+
+class RecordWriter:
+    """Cuts content into records, seals them, and keeps them until they are taken."""
+
+    __slots__ = ("_pending", "max_plaintext", "sealer")
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []
+        # 5.1: the first ClientHello's record says 0x0301, for servers that are easily startled.
+        self.sealer: Sealer = PlainSealer(0x0301)
+        self.max_plaintext = MAX_PLAINTEXT
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait to be taken."""
+        return bool(self._pending)
+
+    def write(self, content_type: int, content: bytes | bytearray | memoryview) -> None:
+        """Seals *content* in as many records as it needs."""
+        seal, pending, size = self.sealer.seal, self._pending, self.max_plaintext
+        if len(content) <= size:
+            pending.append(seal(content_type, content))
+            return
+        view = memoryview(content)
+        for start in range(0, len(view), size):
+            pending.append(seal(content_type, view[start : start + size]))
+
+    def write_plain(self, content_type: int, content: bytes) -> None:
+        """One record without protection (change_cipher_spec in TLS 1.3)."""
+        self._pending.append(PlainSealer().seal(content_type, content))
+
+    def take(self) -> bytes:
+        """All that was written, in order."""
+        pending = self._pending
+        if len(pending) == 1:
+            return pending.pop()
+        data = b"".join(pending)
+        pending.clear()
+        return data
+
+
+_GREETINGS = (
+    (b"HTTP/", "HTTP", "use http://, or the port on which TLS is served"),
+    (b"220", "SMTP or FTP", "upgrade first with STARTTLS or AUTH TLS (aiotls connect --starttls)"),
+    (b"* OK", "IMAP", "upgrade first with STARTTLS (aiotls connect --starttls imap)"),
+    (b"+OK", "POP3", "upgrade first with STLS (aiotls connect --starttls pop3)"),
+    (b"SSH-", "SSH", "this is the port of an SSH server"),
+    (b"<?xml", "XMPP", "upgrade first with STARTTLS (aiotls connect --starttls xmpp)"),
+    (b"E\0\0\0", "PostgreSQL", "send an SSLRequest first (aiotls connect --starttls postgres)"),
+)
+_METHODS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC")
+
+
+def not_tls(data: bytes) -> ProtocolError:
+    """The error for a stream that does not begin as TLS does, saying what it looks like."""
+    if data.startswith(_METHODS):
+        line = data.split(b"\r")[0].decode("ascii", "backslashreplace")
+        return ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            f"http request: the peer spoke plain HTTP ({line!r}) on a TLS port",
+            reason="HTTP_REQUEST",
+            hint="The client has to use https:// for this port.",
+        )
+    if data.startswith(b"CONNE"):
+        return ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            "https proxy request: the peer sent CONNECT, as to an HTTP proxy, on a TLS port",
+            reason="HTTPS_PROXY_REQUEST",
+            hint="This is a TLS server, not a proxy.",
+        )
+    hint = None
+    for start, name, advice in _GREETINGS:
+        if data.startswith(start):
+            hint = f"That port speaks {name}, not TLS: it said {data[:40]!r}. Maybe {advice}."
+    return ProtocolError(
+        Alert.PROTOCOL_VERSION,
+        f"wrong version number: the peer does not speak TLS (it sent {data[:16]!r})",
+        reason="WRONG_VERSION_NUMBER",
+        hint=hint,
+    )
