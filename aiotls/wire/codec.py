@@ -1,8 +1,14 @@
-"""Reading and writing the presentation language of RFC 8446, section 3."""
+"""Reading and writing the presentation language of RFC 8446, section 3.
+
+A :class:`Reader` trusts nothing: whatever is missing, left over or outside a vector's
+bounds is a DecodeError. A :class:`Writer` is given values of this side's own making, which
+were checked when they were configured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import DecodeError
@@ -35,7 +41,7 @@ class Reader:
     def rest(self) -> bytes:
         """All that is left."""
         start, self._pos = self._pos, self._end
-        return self._data[start:]
+        return self._data[start : self._end]
 
     def u8(self) -> int:
         """An unsigned integer of one byte."""
@@ -61,23 +67,52 @@ class Reader:
         """An unsigned integer of four bytes."""
         return int.from_bytes(self.take(4), "big")
 
-    def vector(self, size: int, minimum: int = 0) -> bytes:
-        """An opaque vector whose length stands before it in *size* bytes: ``opaque x<minimum..>``."""
+    def vector(self, size: int, minimum: int = 0, maximum: int | None = None) -> bytes:
+        """An opaque vector, its length before it in *size* bytes: ``opaque x<minimum..maximum>``.
+
+        The *maximum* is needed only where it lies below what the length can express.
+        """
+        return self.take(self._length(size, minimum, maximum))
+
+    def block(self, size: int, minimum: int = 0, maximum: int | None = None) -> Reader:
+        """A reader over a vector's content, which is not copied."""
+        length = self._length(size, minimum, maximum)
+        start = self._pos
+        stop = start + length
+        if stop > self._end:
+            raise DecodeError(f"{length} bytes expected where {self._end - start} are left")
+        self._pos = stop
+        inner = Reader(self._data)
+        inner._pos = start
+        inner._end = stop
+        return inner
+
+    def _length(self, size: int, minimum: int, maximum: int | None) -> int:
         length = self.u8() if size == 1 else self.u16() if size == 2 else self.u24()
         if length < minimum:
             raise DecodeError(f"a vector of {length} bytes, where at least {minimum} are required")
-        return self.take(length)
+        if maximum is not None and length > maximum:
+            raise DecodeError(f"a vector of {length} bytes, where at most {maximum} are allowed")
+        return length
 
-    def block(self, size: int, minimum: int = 0) -> Reader:
-        """A reader over a vector's content."""
-        return Reader(self.vector(size, minimum))
+    def vectors(self, size: int, item_size: int, minimum: int = 0) -> tuple[bytes, ...]:
+        """A vector of opaque vectors, none of them empty.
+
+        *size* and *item_size* are the widths of the two lengths, *minimum* is the outer one's
+        lower bound, in bytes.
+        """
+        block = self.block(size, minimum)
+        items = []
+        while block._pos < block._end:
+            items.append(block.vector(item_size, 1))
+        return tuple(items)
 
     def u16_list(self, size: int, minimum: int = 2) -> tuple[int, ...]:
         """A vector of 16-bit code points."""
         data = self.vector(size, minimum)
         if len(data) % 2:
             raise DecodeError("a vector of 16-bit values has an odd length")
-        return tuple(data[i] << 8 | data[i + 1] for i in range(0, len(data), 2))
+        return struct.unpack(f">{len(data) // 2}H", data)
 
     def finish(self) -> None:
         """Raises DecodeError unless everything was read."""
@@ -118,11 +153,14 @@ class Writer:
         self.data += len(data).to_bytes(size, "big")
         self.data += data
 
-    def u16_list(self, size: int, values: tuple[int, ...]) -> None:
+    def vectors(self, size: int, item_size: int, items: Iterable[bytes]) -> None:
+        """Appends a vector of opaque vectors; the widths of both lengths are in bytes."""
+        self.vector(size, b"".join([len(item).to_bytes(item_size, "big") + item for item in items]))
+
+    def u16_list(self, size: int, values: Sequence[int]) -> None:
         """Appends a vector of 16-bit code points."""
         self.data += (2 * len(values)).to_bytes(size, "big")
-        for value in values:
-            self.data += value.to_bytes(2, "big")
+        self.data += struct.pack(f">{len(values)}H", *values)
 
     @contextmanager
     def block(self, size: int) -> Iterator[None]:
