@@ -20,9 +20,8 @@ from .extensions import (
     SELECTED_VERSION,
     Context,
     Extensions,
-    parse_certificate_status,
-    write_certificate_status,
 )
+from .syntax import parse_certificate_status, write_certificate_status
 
 HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
