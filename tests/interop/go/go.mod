@@ -1,0 +1,3 @@
+module aiotls/peer
+
+go 1.26

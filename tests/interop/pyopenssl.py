@@ -1,0 +1,136 @@
+"""pyOpenSSL: the newest OpenSSL, the one that the package ``cryptography`` brings along.
+
+It checks chains, but leaves the checking of names to its users; these tests do not do it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import select
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from aiotls.enums import CipherSuite, NamedGroup
+
+from .peer import HOST, PATIENCE, Outcome, Peer, Server, Settings, describe, listening_thread
+
+
+class PyOpenSSL(Peer):
+    name = "pyopenssl"
+    groups = {
+        NamedGroup.X25519MLKEM768: "X25519MLKEM768",
+        NamedGroup.SECP256R1MLKEM768: "SecP256r1MLKEM768",
+        NamedGroup.SECP384R1MLKEM1024: "SecP384r1MLKEM1024",
+        NamedGroup.X25519: "X25519",
+        NamedGroup.SECP256R1: "P-256",
+        NamedGroup.SECP384R1: "P-384",
+        NamedGroup.SECP521R1: "P-521",
+    }
+    suites = {
+        CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
+        CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
+        CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
+    }
+    keys = frozenset({"ecdsa", "rsa", "ed25519", "ed448", "mldsa65"})
+
+    def missing(self) -> str | None:
+        if importlib.util.find_spec("OpenSSL") is None:
+            return "the package pyopenssl is not installed"
+        return None
+
+    def context(self, settings: Settings, *, server_side: bool) -> Any:
+        from OpenSSL import SSL
+
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        if settings.trust:
+            context.load_verify_locations(str(settings.trust))
+            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+        if settings.credentials:
+            context.use_certificate_chain_file(str(settings.credentials.chain))
+            context.use_privatekey_file(str(settings.credentials.key))
+        if settings.groups:
+            names = ":".join(self.groups[group] for group in settings.groups)
+            # pyOpenSSL has no method for what its binding can do.
+            if not SSL._lib.SSL_CTX_set1_curves_list(context._context, names.encode()):
+                raise ValueError(f"OpenSSL does not take the groups {names}")
+        if settings.suites:
+            suites = ":".join(self.suites[suite] for suite in settings.suites)
+            context.set_tls13_ciphersuites(suites.encode())
+        names_offered = [name.encode() for name in settings.alpn]
+        if names_offered and server_side:
+
+            def select_protocol(_: Any, offered: list[bytes]) -> Any:
+                common = [name for name in names_offered if name in offered]
+                return common[0] if common else SSL.NO_OVERLAPPING_PROTOCOLS
+
+            context.set_alpn_select_callback(select_protocol)
+        elif names_offered:
+            context.set_alpn_protos(names_offered)
+        return context
+
+    def connect(self, port: int, settings: Settings, payload: bytes = b"") -> Outcome:
+        from OpenSSL import SSL
+
+        data = bytearray()
+        try:
+            context = self.context(settings, server_side=False)
+            with socket.create_connection((HOST, port), PATIENCE) as plain:
+                plain.settimeout(None)  # pyOpenSSL knows sockets that block and those that do not
+                tls = SSL.Connection(context, plain)
+                tls.set_connect_state()
+                tls.set_tlsext_host_name(settings.server_name.encode())
+                tls.do_handshake()
+                plain.setblocking(False)
+                for chunk in _exchange(tls, plain, payload):
+                    data += chunk
+                with contextlib.suppress(SSL.Error):
+                    tls.shutdown()
+        except (OSError, SSL.Error) as error:
+            return Outcome(bytes(data), describe(error))
+        return Outcome(bytes(data), "")
+
+    def serve(self, settings: Settings) -> contextlib.AbstractContextManager[Server]:
+        from OpenSSL import SSL
+
+        context = self.context(settings, server_side=True)
+
+        def echo(plain: socket.socket) -> None:
+            plain.settimeout(None)
+            tls = SSL.Connection(context, plain)
+            tls.set_accept_state()
+            tls.do_handshake()
+            with contextlib.suppress(SSL.ZeroReturnError):
+                while True:
+                    tls.sendall(tls.recv(1 << 16))
+            tls.shutdown()
+
+        return listening_thread(echo)
+
+
+def _exchange(tls: Any, plain: socket.socket, payload: bytes) -> Iterator[bytes]:
+    """Send and receive in turns, as a connection of OpenSSL's belongs to one thread at a time."""
+    from OpenSSL import SSL
+
+    unsent = memoryview(payload)
+    expected = len(payload)
+    while expected:
+        idle = True
+        with contextlib.suppress(SSL.WantReadError, SSL.WantWriteError):
+            if unsent:
+                unsent = unsent[tls.send(unsent[: 1 << 16]) :]
+                idle = False
+        try:
+            chunk = tls.recv(1 << 16)
+        except SSL.WantReadError:
+            if idle:
+                writers = [plain] if unsent else []
+                if select.select([plain], writers, [], PATIENCE) == ([], [], []):
+                    raise TimeoutError("nothing to read and no room to write") from None
+        except SSL.ZeroReturnError:
+            return
+        else:
+            expected -= len(chunk)
+            yield chunk

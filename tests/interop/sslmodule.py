@@ -1,0 +1,141 @@
+"""Peers with the interface of Python's ssl module: the module itself, rustls and BoringSSL."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import socket
+import threading
+from typing import Any
+
+from aiotls.enums import CipherSuite, NamedGroup
+
+from .peer import HOST, PATIENCE, Outcome, Peer, Server, Settings, describe, listening_thread
+
+
+class SSLModule(Peer):
+    """A module that can stand in for ``ssl``."""
+
+    module: str
+
+    def missing(self) -> str | None:
+        if importlib.util.find_spec(self.module) is None:
+            return f"the package {self.module} is not installed"
+        return None
+
+    @property
+    def ssl(self) -> Any:
+        return importlib.import_module(self.module)
+
+    def context(self, settings: Settings, *, server_side: bool) -> Any:
+        ssl = self.ssl
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if settings.trust:
+            context.load_verify_locations(cafile=str(settings.trust))
+            context.verify_mode = ssl.CERT_REQUIRED
+        if settings.credentials:
+            context.load_cert_chain(str(settings.credentials.chain), str(settings.credentials.key))
+        if settings.alpn:
+            context.set_alpn_protocols(list(settings.alpn))
+        self.restrict(context, settings)
+        return context
+
+    def restrict(self, context: Any, settings: Settings) -> None:
+        """Groups and suites, as far as the module can choose them."""
+
+    def connect(self, port: int, settings: Settings, payload: bytes = b"") -> Outcome:
+        data = bytearray()
+        try:
+            context = self.context(settings, server_side=False)
+            with (
+                socket.create_connection((HOST, port), PATIENCE) as plain,
+                context.wrap_socket(plain, server_hostname=settings.server_name) as tls,
+            ):
+                feeder = threading.Thread(target=_send, args=(tls, payload), daemon=True)
+                feeder.start()
+                while len(data) < len(payload):
+                    chunk = tls.recv(1 << 16)
+                    if not chunk:
+                        break
+                    data += chunk
+                feeder.join(PATIENCE)
+                self.close(tls)
+        except (OSError, EOFError) as error:
+            return Outcome(bytes(data), describe(error))
+        return Outcome(bytes(data), "")
+
+    def close(self, tls: Any) -> None:
+        """Send close_notify without waiting for the other's: rtls never tells of one."""
+        tls.settimeout(0)
+        with contextlib.suppress(OSError):
+            tls.unwrap()
+
+    def serve(self, settings: Settings) -> contextlib.AbstractContextManager[Server]:
+        context = self.context(settings, server_side=True)
+
+        def echo(plain: socket.socket) -> None:
+            with context.wrap_socket(plain, server_side=True) as tls:
+                while chunk := tls.recv(1 << 16):
+                    tls.sendall(chunk)
+                self.close(tls)
+
+        return listening_thread(echo)
+
+
+def _send(tls: Any, payload: bytes) -> None:
+    with contextlib.suppress(OSError):
+        tls.sendall(payload)
+
+
+class StandardLibrary(SSLModule):
+    """Python's ssl, which can name one NIST curve and no suites of TLS 1.3."""
+
+    name = "stdlib"
+    module = "ssl"
+    groups = {
+        NamedGroup.SECP256R1: "prime256v1",
+        NamedGroup.SECP384R1: "secp384r1",
+        NamedGroup.SECP521R1: "secp521r1",
+    }
+    suites = {}
+
+    def restrict(self, context: Any, settings: Settings) -> None:
+        for group in settings.groups:
+            context.set_ecdh_curve(self.groups[group])
+
+
+class Rustls(SSLModule):
+    """rustls with AWS-LC, through the package rtls."""
+
+    name = "rustls"
+    module = "rtls"
+    groups = {}
+    suites = {
+        CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
+        CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
+        CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
+    }
+
+    def restrict(self, context: Any, settings: Settings) -> None:
+        if settings.suites:
+            context.set_ciphers(":".join(self.suites[suite] for suite in settings.suites))
+
+
+class BoringSSL(SSLModule):
+    """BoringSSL, through the package utls."""
+
+    name = "boringssl"
+    module = "utls"
+    groups = {
+        NamedGroup.X25519: "X25519",
+        NamedGroup.SECP256R1: "P-256",
+        NamedGroup.SECP384R1: "P-384",
+        NamedGroup.X25519MLKEM768: "X25519MLKEM768",
+    }
+    suites = {}
+
+    def restrict(self, context: Any, settings: Settings) -> None:
+        if settings.groups:
+            context.set_ecdh_curve(":".join(self.groups[group] for group in settings.groups))
