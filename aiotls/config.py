@@ -22,6 +22,14 @@ from .crypto.suites import SUITES, TLS13_SUITES
 from .enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from .errors import UsageError
 from .identity import Identity, LocalSigner
+from .sessions import (
+    MAX_LIFETIME,
+    MemorySessionCache,
+    SessionCache,
+    SessionStore,
+    TicketKeyRing,
+    TicketKeys,
+)
 from .trust import TrustStore
 
 if TYPE_CHECKING:
@@ -215,6 +223,13 @@ class ClientConfig(Config):
     grease: bool = True
     """Whether reserved values are offered so that peers stay tolerant (RFC 8701)."""
 
+    session_cache: SessionCache | None = field(default_factory=MemorySessionCache)
+    """Where sessions are kept to be resumed; None: they are not. The default is in memory, for
+    the connections that share this configuration."""
+
+    psks: Sequence[ExternalPsk] = ()
+    """Keys agreed on elsewhere, to be offered to the server (RFC 8446, section 4.2.11)."""
+
     certificate_authorities: Sequence[bytes] = ()
     """DER names of authorities to ask the server for (RFC 8446, section 4.2.4)."""
 
@@ -235,10 +250,19 @@ class ClientConfig(Config):
                 if group not in self.groups:
                     raise UsageError(f"the key share {group.name} is not among groups")
             self._set("key_shares", shares)
+        self._set("psks", tuple(self.psks))
+        for psk in self.psks:
+            if not isinstance(psk, ExternalPsk):
+                raise UsageError(f"psks holds ExternalPsk, not {type(psk).__name__}")
 
     @property
     def has_hooks(self) -> bool:
-        return super().has_hooks or self.select_identity is not None or _suspends(self.identity)
+        return (
+            super().has_hooks
+            or self.select_identity is not None
+            or _suspends(self.identity)
+            or not isinstance(self.session_cache, (MemorySessionCache, type(None)))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -274,6 +298,23 @@ class ServerConfig(Config):
     retry_cookie: bool = False
     """Whether a HelloRetryRequest carries a cookie (RFC 8446, section 4.2.2)."""
 
+    tickets: int = 2
+    """How many TLS 1.3 tickets a client gets after the handshake, 0 to 16. A client uses each
+    once."""
+
+    ticket_keys: TicketKeys | None = field(default_factory=TicketKeyRing)
+    """What protects tickets; None: none are given. Share one between the processes and machines
+    that are to resume each other's sessions. The default is in memory."""
+
+    session_store: SessionStore | None = None
+    """Keeps the sessions' state here instead of in the tickets."""
+
+    ticket_lifetime: int = 7200
+    """Seconds, up to seven days (RFC 8446, section 4.6.1)."""
+
+    psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
+    """Looks up a key agreed on elsewhere by the identity that a client offers."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         identities = tuple(self.identities)
@@ -284,7 +325,11 @@ class ServerConfig(Config):
         for identity in identities:
             if not isinstance(identity, Identity):
                 raise UsageError(f"an Identity is expected, not {type(identity).__name__}")
-        if not identities and self.select is None:
+        if not 0 <= self.tickets <= 16:
+            raise UsageError(f"tickets={self.tickets} is not within 0 to 16")
+        if not 0 < self.ticket_lifetime <= MAX_LIFETIME:
+            raise UsageError(f"ticket_lifetime={self.ticket_lifetime} is not within 1 to 604800")
+        if not identities and self.select is None and self.psk is None:
             raise UsageError(
                 "a server needs an identity",
                 hint='ServerConfig(identity=Identity.from_files("chain.pem", "key.pem"))',
@@ -302,11 +347,42 @@ class ServerConfig(Config):
         return (
             super().has_hooks
             or self.select is not None
+            or self.psk is not None
+            or self.session_store is not None
+            or not isinstance(self.ticket_keys, (TicketKeyRing, type(None)))
             or any(_suspends(identity) for identity in self.identities)
         )
 
 
 Selection = Identity | ServerConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPsk:
+    """A key that both sides were given by other means (RFC 8446, section 4.2.11).
+
+    *secret* needs the strength of a key, not of a password (RFC 9257, section 6).
+    """
+
+    identity: bytes
+    """What the client sends in the clear to name it; 1 to 65,535 bytes."""
+
+    secret: bytes = field(repr=False)
+    """At least 16 bytes."""
+
+    hash_name: str = "sha256"
+    """``sha256`` or ``sha384``: the hash of the cipher suites that it can be used with."""
+
+    imported: bool = False
+    """Whether it was made by RFC 9258's importer."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.identity) <= 65_535:
+            raise UsageError("a pre-shared key's identity has 1 to 65535 bytes")
+        if len(self.secret) < 16:
+            raise UsageError("a pre-shared key of less than 16 bytes can be guessed (RFC 9257)")
+        if self.hash_name not in ("sha256", "sha384"):
+            raise UsageError(f"hash_name is sha256 or sha384, not {self.hash_name!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,11 @@ from .handshake import client, server
 from .handshake.channel import MAX_IGNORED_RECORDS, MAX_WARNINGS, Channel, read_alert
 from .handshake.established import Established
 from .handshake.post13 import PostHandshake, update_sending_key
+from .handshake.psk import cache_key
+from .handshake.tickets import receive_ticket
 from .record import RecordReader, RecordWriter
 from .trust import check_name, parse_certificate
+from .wire.extensions import Context
 from .wire.messages import NewSessionTicket
 
 if TYPE_CHECKING:
@@ -69,6 +72,8 @@ class TLSConnection:
         self.peer_closed = False
         self.close_notify_sent = False
         self.error: TLSError | None = None
+        self.chores: list[Awaitable[None]] = []
+        """What an asynchronous session cache wants to be awaited; a face takes it from here."""
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
@@ -326,12 +331,22 @@ class TLSConnection:
 
     def _take_message(self, kind: int, body: bytes) -> None:
         if kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
-            NewSessionTicket.parse(body)
+            self._take_ticket(NewSessionTicket.parse(body))
             return
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
             f"the peer sent {HandshakeType.label(kind).lower()} after the handshake",
         )
+
+    def _take_ticket(self, message: NewSessionTicket) -> None:
+        message.extensions.check(Context.NEW_SESSION_TICKET)
+        config = self.config
+        session = receive_ticket(self._established(), message, config.clock())
+        if session is None or not isinstance(config, ClientConfig) or config.session_cache is None:
+            return
+        kept = config.session_cache.put(cache_key(config, self.server_hostname), session)
+        if kept is not None:
+            self.chores.append(kept)
 
     # -- bytes out -----------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class RecordReader:
         header = bytes(buffer[:5])
         fragment = bytes(buffer[5 : 5 + length])
         del buffer[: 5 + length]
-        return self._open(header, fragment)
+        return self.opener.open(header, fragment)
 
     def records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
         """The records that *data* completes, opened one by one as they are asked for.
@@ -79,28 +79,10 @@ class RecordReader:
             if end - start < length:
                 break
             position_next = start + length
-            yield self._open(bytes(data[position:start]), data[start:position_next])
+            yield self.opener.open(bytes(data[position:start]), data[start:position_next])
             position = position_next
         if position < end:
             buffer += data[position:]
-
-    def _open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
-        kind = header[0]
-        opener = self.opener
-        if kind == ContentType.APPLICATION_DATA or isinstance(opener, PlainOpener):
-            return opener.open(header, fragment)
-        if kind == ContentType.CHANGE_CIPHER_SPEC:
-            return kind, bytes(fragment)  # RFC 8446, section 5: never protected in TLS 1.3
-        if kind == ContentType.ALERT and not opener.sequence and len(fragment) == 2:
-            # A peer that failed before it had keys says so in the clear. Whoever can forge this
-            # could cut the connection as well, and it is only ever taken as a failure.
-            return kind, bytes(fragment)
-        raise ProtocolError(
-            Alert.UNEXPECTED_MESSAGE,
-            f"the peer sent an unprotected {ContentType.label(kind).lower()} record "
-            "after the keys were agreed on",
-            reason="UNEXPECTED_RECORD",
-        )
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""

@@ -89,16 +89,14 @@ class Opener13:
 
     def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
         """Decrypts, checks, and takes the padding off."""
+        if header[0] != ContentType.APPLICATION_DATA:
+            return self._open_unprotected(header[0], bytes(fragment))
         try:
             inner = self._decrypt(
                 (self._iv ^ self.sequence).to_bytes(12, "big"), fragment, header
             )
         except InvalidTag:
-            raise ProtocolError(
-                Alert.BAD_RECORD_MAC,
-                "a record from the peer does not decrypt under the keys agreed on",
-                reason="DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
-            ) from None
+            raise _bad_record() from None
         self.sequence += 1
         if len(inner) > self.max_plaintext + 1:
             raise ProtocolError(
@@ -117,6 +115,20 @@ class Opener13:
                 reason="BAD_RECORD_TYPE",
             )
         return content[-1], content[:-1]
+
+    def _open_unprotected(self, kind: int, content: bytes) -> tuple[int, bytes]:
+        if kind == ContentType.CHANGE_CIPHER_SPEC:
+            return kind, content  # RFC 8446, section 5: never protected
+        if kind == ContentType.ALERT and not self.sequence and len(content) == 2:
+            # A peer that failed before it had keys says so in the clear. Whoever can forge this
+            # could cut the connection as well, and it is only ever taken as a failure.
+            return kind, content
+        raise ProtocolError(
+            Alert.UNEXPECTED_MESSAGE,
+            f"the peer sent an unprotected {ContentType.label(kind).lower()} record "
+            "after the keys were agreed on",
+            reason="UNEXPECTED_RECORD",
+        )
 
     def updated(self) -> Opener13:
         """The opener for what follows a KeyUpdate (RFC 8446, section 7.2)."""
@@ -154,6 +166,80 @@ class Sealer13:
         """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""
         secret = next_traffic_secret(self.suite, self._secret)
         return Sealer13(self.suite, secret, self._padding)
+
+
+class Opener12:
+    """RFC 5246, section 6.2.3.3: the type outside, the nonce in the record or implied.
+
+    With GCM (RFC 5288, section 3) eight bytes of the nonce stand in the record; with ChaCha20
+    (RFC 7905, section 2) the nonce is made as in TLS 1.3.
+    """
+
+    __slots__ = ("_decrypt", "_explicit", "_iv", "limit", "max_plaintext", "sequence", "suite")
+
+    def __init__(self, suite: Suite, key: bytes, iv: bytes) -> None:
+        self.suite = suite
+        self._decrypt = suite.aead(key).decrypt
+        self._explicit = 12 - suite.fixed_iv_length
+        self._iv = int.from_bytes(iv + bytes(self._explicit), "big")
+        self.sequence = 0
+        self.limit = 1 << 62  # there is no KeyUpdate; the sequence number never wraps
+        self.max_plaintext = MAX_PLAINTEXT
+
+    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+        """Decrypts and checks."""
+        explicit = self._explicit
+        sequence = self.sequence
+        nonce = self._iv ^ (int.from_bytes(fragment[:explicit], "big") if explicit else sequence)
+        length = len(fragment) - explicit - 16
+        if length < 0:
+            raise _bad_record()
+        extra = (sequence << 40 | header[0] << 32 | 0x0303 << 16 | length).to_bytes(13, "big")
+        try:
+            content = self._decrypt(nonce.to_bytes(12, "big"), fragment[explicit:], extra)
+        except InvalidTag:
+            raise _bad_record() from None
+        if length > self.max_plaintext:
+            raise ProtocolError(
+                Alert.RECORD_OVERFLOW,
+                f"the peer sent a record of {length} bytes; the limit is {self.max_plaintext}",
+                reason="DATA_LENGTH_TOO_LONG",
+            )
+        self.sequence = sequence + 1
+        return header[0], content
+
+
+class Sealer12:
+    """RFC 5246, section 6.2.3.3; the explicit nonce is the sequence number (RFC 5288, 3)."""
+
+    __slots__ = ("_encrypt", "_explicit", "_iv", "limit", "sequence", "suite")
+
+    def __init__(self, suite: Suite, key: bytes, iv: bytes) -> None:
+        self.suite = suite
+        self._encrypt = suite.aead(key).encrypt
+        self._explicit = 12 - suite.fixed_iv_length
+        self._iv = int.from_bytes(iv + bytes(self._explicit), "big")
+        self.sequence = 0
+        self.limit = 1 << 62
+
+    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+        """Encrypts one record."""
+        sequence, length = self.sequence, len(content)
+        extra = (sequence << 40 | content_type << 32 | 0x0303 << 16 | length).to_bytes(13, "big")
+        nonce = (self._iv ^ sequence).to_bytes(12, "big")
+        self.sequence = sequence + 1
+        explicit = nonce[12 - self._explicit :]
+        total = length + self._explicit + 16
+        header = (content_type << 32 | 0x0303 << 16 | total).to_bytes(5, "big")
+        return b"".join((header, explicit, self._encrypt(nonce, content, extra)))
+
+
+def _bad_record() -> ProtocolError:
+    return ProtocolError(
+        Alert.BAD_RECORD_MAC,
+        "a record from the peer does not decrypt under the keys agreed on",
+        reason="DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+    )
 
 
 _TYPE = {kind: bytes([kind]) for kind in ContentType}

@@ -20,8 +20,8 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..crypto.aead import Opener13, PlainSealer, Sealer13
-from ..enums import Alert, ContentType, HandshakeType, Want
+from ..crypto.aead import Opener12, Opener13, PlainOpener, PlainSealer, Sealer12, Sealer13
+from ..enums import Alert, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, ProtocolError, Truncated
 from ..record import RecordReader, RecordWriter
 from ..wire.messages import Message
@@ -92,13 +92,7 @@ class Channel:
         while not self._complete():
             record = self.reader.next()
             if record is None:
-                if self.input_ended:
-                    raise Truncated(
-                        "the peer closed the connection during the handshake, while "
-                        f"{self.expected_names()} was expected",
-                        reason="UNEXPECTED_EOF_WHILE_READING",
-                    )
-                await wait(Want.READ)
+                await self._wait_for_input()
             else:
                 self._take_record(*record)
         kind, raw = self._pop()
@@ -117,12 +111,13 @@ class Channel:
 
     def expected_names(self) -> str:
         """The names of the messages that are expected, for people."""
-        return " or ".join(message.type.name.lower() for message in self.expecting)
+        names = " or ".join(message.type.name.lower() for message in self.expecting)
+        return names or "change_cipher_spec"
 
     @property
     def protected_read(self) -> bool:
         """Whether what arrives now is encrypted."""
-        return isinstance(self.reader.opener, Opener13)
+        return not isinstance(self.reader.opener, PlainOpener)
 
     def _complete(self) -> bool:
         messages = self._messages
@@ -214,6 +209,40 @@ class Channel:
                 reason="TOO_MANY_EMPTY_FRAGMENTS",
             )
 
+    async def recv_ccs(self, keys: tuple[bytes, bytes]) -> None:
+        """TLS 1.2: the peer's change_cipher_spec, after which *keys* hold (RFC 5246, 7.1)."""
+        self.expecting = ()
+        while (record := self.reader.next()) is None:
+            await self._wait_for_input()
+        kind, content = record
+        self.check_aligned()
+        if kind == ContentType.ALERT:
+            self._take_alert(content)
+            return await self.recv_ccs(keys)
+        if kind != ContentType.CHANGE_CIPHER_SPEC:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent a {ContentType.label(kind).lower()} record where "
+                "change_cipher_spec was expected",
+                reason="UNEXPECTED_RECORD",
+            )
+        if content != b"\x01":
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                "the peer sent a change_cipher_spec that is not the byte 1",
+                reason="BAD_CHANGE_CIPHER_SPEC",
+            )
+        self.reader.opener = Opener12(self.suite, *keys)
+
+    async def _wait_for_input(self) -> None:
+        if self.input_ended:
+            raise Truncated(
+                "the peer closed the connection during the handshake, while "
+                f"{self.expected_names()} was expected",
+                reason="UNEXPECTED_EOF_WHILE_READING",
+            )
+        await wait(Want.READ)
+
     # -- sending -------------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
@@ -263,6 +292,12 @@ class Channel:
         self._write_flight()
         self.writer.sealer = Sealer13(self.suite, secret, self.config.record_padding)
 
+    def install_write12(self, keys: tuple[bytes, bytes]) -> None:
+        """TLS 1.2: change_cipher_spec, and *keys* for what follows it (RFC 5246, section 7.1)."""
+        self._write_flight()
+        self.writer.write(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+        self.writer.sealer = Sealer12(self.suite, *keys)
+
     def log_secret(self, label: str, secret: bytes) -> None:
         """One line for the key log, if one is kept."""
         if self.config.key_log is not None:
@@ -271,7 +306,7 @@ class Channel:
     def choose_suite(self, suite: Suite) -> None:
         """The suite is agreed on: the transcript's hash is known."""
         self.suite = suite
-        self.transcript.start(suite.hash_name)
+        self.transcript.start(suite.hash_name, keep=suite.version < ProtocolVersion.TLSv1_3)
 
 
 def read_alert(content: bytes) -> int:

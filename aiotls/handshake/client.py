@@ -8,6 +8,7 @@ from .channel import Channel
 from .client13 import client13
 from .established import Established
 from .offer import check_version, make_offer
+from .psk import take_session
 
 
 async def handshake(channel: Channel, server_name: str | None) -> Established:
@@ -15,7 +16,8 @@ async def handshake(channel: Channel, server_name: str | None) -> Established:
     config = channel.config
     if not isinstance(config, ClientConfig):
         raise TypeError(f"a client needs a ClientConfig, not {type(config).__name__}")
-    offer = make_offer(config, server_name)
+    session = await take_session(config, server_name)
+    offer = make_offer(channel, config, server_name, session)
     channel.client_random = offer.hello.random
     channel.send(offer.hello)
     await channel.flush()

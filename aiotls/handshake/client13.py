@@ -27,6 +27,7 @@ from .offer import (
     check_version,
     retry_offer,
 )
+from .psk import PreSharedKey, selected_key
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -43,7 +44,8 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     suite = channel.suite
 
     # ServerHello: both sides now have the handshake secrets
-    group, secrets = agree(channel, offer, hello)
+    key = selected_key(offer.keys, hello.extensions.get(ext.PRE_SHARED_KEY_SELECTED), suite)
+    group, secrets = agree(channel, offer, hello, key)
     digest = transcript.digest()
     server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
     channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
@@ -56,12 +58,13 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}
-    request = None
-    message = await channel.recv(CertificateRequest, Certificate)
-    if isinstance(message, CertificateRequest):
-        request = check_request(message)
-        message = await channel.recv(Certificate)
-    peer = await verify_server(channel, offer, message)
+    request, peer = None, key.session.peer if key is not None and key.session is not None else None
+    if key is None:
+        message = await channel.recv(CertificateRequest, Certificate)
+        if isinstance(message, CertificateRequest):
+            request = check_request(message)
+            message = await channel.recv(Certificate)
+        peer = await verify_server(channel, offer, message)
 
     # {Finished}
     expected = finished(suite, server_secret, transcript.digest())
@@ -101,6 +104,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         exporter_secret=exporter_secret,
         resumption_secret=master.resumption(transcript.digest()),
         retried=offer.retried,
+        resumed=key is not None and key.session is not None,
     )
 
 
@@ -113,7 +117,7 @@ async def answer_retry(
     channel.transcript.condense(suite.hash_name)
     channel.choose_suite(suite)
     channel.check_aligned()
-    offer = retry_offer(offer, retry)
+    offer = retry_offer(channel, offer, retry)
     channel.send_ccs()
     channel.send(offer.hello)
     await channel.flush()
@@ -148,7 +152,9 @@ async def answer_retry(
     return offer, hello
 
 
-def agree(channel: Channel, offer: Offer, hello: ServerHello) -> tuple[int, HandshakeSecret]:
+def agree(
+    channel: Channel, offer: Offer, hello: ServerHello, key: PreSharedKey | None
+) -> tuple[int, HandshakeSecret]:
     """The key exchange: RFC 8446, sections 4.2.8 and 7.1."""
     share = hello.extensions.get(ext.KEY_SHARE_SERVER)
     if share is None:
@@ -162,7 +168,8 @@ def agree(channel: Channel, offer: Offer, hello: ServerHello) -> tuple[int, Hand
             reason="WRONG_CURVE",
         )
     secret = exchange.agree(share.key_exchange)
-    return share.group, EarlySecret(channel.suite).handshake(secret)
+    early = EarlySecret(channel.suite, key.secret if key is not None else None)
+    return share.group, early.handshake(secret)
 
 
 def selected_protocol(offer: Offer, selected: bytes | None) -> bytes | None:

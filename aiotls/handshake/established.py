@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .auth import Peer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Established:
     """The outcome of a handshake, the same for both roles."""
 
@@ -36,6 +36,22 @@ class Established:
     """What this side signed with."""
 
     exporter_secret: bytes
-    resumption_secret: bytes
+    """In TLS 1.2: the master secret."""
+
+    resumption_secret: bytes = b""
+    """In TLS 1.3: what the secrets of tickets are made from."""
+
+    randoms: tuple[bytes, bytes] = (b"", b"")
+    """In TLS 1.2: the client's and the server's, for exporters."""
+
+    extended_master_secret: bool = True
+    """Whether the secret is bound to the whole handshake (RFC 7627); in TLS 1.3 always."""
+
+    first_finished: bytes = b""
+    """In TLS 1.2: the first Finished of the two, which tls-unique is (RFC 5929, section 3.1)."""
+
+    resumed: bool = False
+    """Whether a session was resumed."""
+
     retried: bool = False
     """Whether there was a HelloRetryRequest."""

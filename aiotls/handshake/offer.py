@@ -19,11 +19,15 @@ from ..enums import (
     ExtensionType,
     NamedGroup,
     ProtocolVersion,
+    PskKeyExchangeMode,
 )
 from ..errors import ProtocolError
+from ..sessions import Session
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, KeyShareEntry
 from ..wire.messages import ClientHello, ServerHello
+from .channel import Channel
+from .psk import PreSharedKey, bind, offered_keys
 
 DOWNGRADE_TLS12 = b"DOWNGRD\x01"
 DOWNGRADE_TLS11 = b"DOWNGRD\x00"
@@ -38,6 +42,9 @@ class Offer:
     hello: ClientHello
     key_exchanges: dict[int, KeyExchange]
     server_name: str | None
+    keys: tuple[PreSharedKey, ...] = ()
+    """The pre-shared keys that were offered, in order."""
+
     retried: bool = False
 
     @property
@@ -46,8 +53,10 @@ class Offer:
         return self.hello.extensions.types
 
 
-def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
-    """A fresh ClientHello (RFC 8446, section 4.1.2) and its key shares (section 4.2.8)."""
+def make_offer(
+    channel: Channel, config: ClientConfig, server_name: str | None, session: Session | None
+) -> Offer:
+    """A fresh ClientHello (RFC 8446, section 4.1.2), its key shares, and its pre-shared keys."""
     random = config.random
     exchanges = make_key_exchanges(config)
     shares = [KeyShareEntry(group, exchange.share) for group, exchange in exchanges.items()]
@@ -67,7 +76,9 @@ def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
         cipher_suites=suites,
         extensions=Extensions.build(rows),
     )
-    return Offer(config, hello, exchanges, server_name)
+    keys = offered_keys(config, session)
+    hello = bind(channel, hello, keys, config.clock())
+    return Offer(config, hello, exchanges, server_name, keys)
 
 
 def make_key_exchanges(config: ClientConfig) -> dict[int, KeyExchange]:
@@ -105,6 +116,8 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
     if config.alpn:
         rows.append((ext.ALPN, config.alpn))
+    if config.session_cache is not None or config.psks:
+        rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
     return rows
@@ -222,7 +235,7 @@ def check_unsolicited(
             )
 
 
-def retry_offer(offer: Offer, retry: ServerHello) -> Offer:
+def retry_offer(channel: Channel, offer: Offer, retry: ServerHello) -> Offer:
     """The second ClientHello, as a HelloRetryRequest asks for it (RFC 8446, sections 4.1.2, 4.1.4)."""
     config = offer.config
     group = retry.extensions.get(ext.KEY_SHARE_RETRY)
@@ -246,7 +259,7 @@ def retry_offer(offer: Offer, retry: ServerHello) -> Offer:
                 )
             exchanges = {group: config.primitives.generate(group)}
             rows.append((ext.KEY_SHARE, (KeyShareEntry(group, exchanges[group].share),)))
-        else:
+        elif kind not in (ExtensionType.PRE_SHARED_KEY, ExtensionType.EARLY_DATA):
             rows.append((kind, offer.hello.extensions.raw(kind)))
     if cookie is not None:
         rows.append((ext.COOKIE, cookie))
@@ -257,4 +270,6 @@ def retry_offer(offer: Offer, retry: ServerHello) -> Offer:
             reason="EMPTY_HELLO_RETRY_REQUEST",
         )
     hello = replace(offer.hello, extensions=Extensions.build(rows))
-    return replace(offer, hello=hello, key_exchanges=exchanges, retried=True)
+    keys = tuple(key for key in offer.keys if key.hash_name == channel.suite.hash_name)
+    hello = bind(channel, hello, keys, config.clock())
+    return replace(offer, hello=hello, key_exchanges=exchanges, keys=keys, retried=True)

@@ -21,6 +21,8 @@ from ..wire.messages import (
 )
 from . import auth
 from .established import Established
+from .psk import PreSharedKey, choose_key
+from .tickets import send_tickets
 from .selection import (
     check_second_hello,
     choose_credential,
@@ -42,7 +44,6 @@ async def server13(
     transcript = channel.transcript
     suite = choose_suite(config, hello, ProtocolVersion.TLSv1_3)
     group, share = choose_group(config, hello)
-    credential = choose_credential(config, hello, chosen)
     alpn = choose_protocol(config, hello)
     channel.accept_ccs = True
 
@@ -50,6 +51,9 @@ async def server13(
     retried = share is None or config.retry_cookie
     if retried:
         hello, share = await ask_again(channel, hello, suite, group, share)
+    selected = await choose_key(channel, config, hello, suite)
+    index, key = selected if selected is not None else (None, None)
+    credential = choose_credential(config, hello, chosen) if key is None else None
     channel.choose_suite(suite)
 
     # ServerHello
@@ -59,17 +63,13 @@ async def server13(
             random=config.random(32),
             session_id=hello.session_id,
             cipher_suite=suite.code,
-            extensions=Extensions.build(
-                [
-                    (ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3),
-                    (ext.KEY_SHARE_SERVER, ext.KeyShareEntry(group, answer)),
-                ]
-            ),
+            extensions=hello_extensions(ext.KeyShareEntry(group, answer), index),
         )
     )
     if hello.session_id and not retried:
         channel.send_ccs()
-    secrets = EarlySecret(suite).handshake(shared_secret)
+    early = EarlySecret(suite, key.secret if key is not None else None)
+    secrets = early.handshake(shared_secret)
     digest = transcript.digest()
     server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
     channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
@@ -79,9 +79,11 @@ async def server13(
 
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
     channel.send(EncryptedExtensions(answer_extensions(config, hello, alpn)))
-    if config.client_auth is not ClientAuth.NONE:
+    ask = credential is not None and config.client_auth is not ClientAuth.NONE
+    if ask:
         channel.send(certificate_request(config))
-    await auth.prove(channel, credential.identity, credential.scheme, auth.SERVER_CONTEXT)
+    if credential is not None:
+        await auth.prove(channel, credential.identity, credential.scheme, auth.SERVER_CONTEXT)
     channel.send(Finished(finished(suite, server_secret, transcript.digest())))
     master = secrets.master()
     digest = transcript.digest()
@@ -95,9 +97,9 @@ async def server13(
     await channel.flush()
 
     # {Certificate*}  {CertificateVerify*}
-    peer = None
     server_name = hello.extensions.get(ext.SERVER_NAME)
-    if config.client_auth is not ClientAuth.NONE:
+    peer = resumed_peer(key)
+    if ask:
         certificate = await channel.recv(Certificate)
         peer = await verify_client(channel, config, certificate, server_name)
 
@@ -105,21 +107,24 @@ async def server13(
     expected = finished(suite, client_secret, transcript.digest())
     auth.check_finished(await channel.recv(Finished), expected)
 
-    # [Application Data]
+    # [Application Data]  [NewSessionTicket*]
     channel.install_read(client_application)
-    return Established(
+    established = Established(
         version=ProtocolVersion.TLSv1_3,
         suite=suite,
         group=group,
         alpn=alpn,
         server_name=server_name,
         peer=peer,
-        identity=credential.identity,
-        scheme=credential.scheme,
+        identity=credential.identity if credential is not None else None,
+        scheme=credential.scheme if credential is not None else None,
         exporter_secret=exporter_secret,
         resumption_secret=master.resumption(transcript.digest()),
         retried=retried,
+        resumed=key is not None and key.session is not None,
     )
+    await send_tickets(channel, config, hello, established)
+    return established
 
 
 async def ask_again(
@@ -136,7 +141,6 @@ async def ask_again(
         cookie = config.random(32)
         rows.append((ext.COOKIE, cookie))
     channel.transcript.condense(suite.hash_name)
-    channel.choose_suite(suite)
     channel.send(
         ServerHello(
             random=HELLO_RETRY_REQUEST_RANDOM,
@@ -157,6 +161,24 @@ async def ask_again(
         return second, share
     shares = second.extensions.get(ext.KEY_SHARE) or ()
     return second, shares[0].key_exchange
+
+
+def hello_extensions(share: ext.KeyShareEntry, key_index: int | None) -> Extensions:
+    """RFC 8446, section 4.1.3: what the key schedule depends on."""
+    rows: list[tuple[Any, Any]] = [
+        (ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3),
+        (ext.KEY_SHARE_SERVER, share),
+    ]
+    if key_index is not None:
+        rows.append((ext.PRE_SHARED_KEY_SELECTED, key_index))
+    return Extensions.build(rows)
+
+
+def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
+    """The client whose certificate the resumed session stands on."""
+    if key is None or key.session is None or not key.session.chain:
+        return None
+    return auth.Peer(key.session.chain, key.session.server_name)
 
 
 def answer_extensions(config: ServerConfig, hello: ClientHello, alpn: bytes | None) -> Extensions:

@@ -1,0 +1,358 @@
+"""The server's side of a TLS 1.2 handshake: RFC 5246, section 7.3.
+
+ECDHE with AEADs, and nothing older (RFC 8422, RFC 5288, RFC 7905). Sessions are resumed by
+ticket (RFC 5077), and only with the extended master secret (RFC 7627).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..config import ClientAuth, ServerConfig
+from ..crypto import schedule12, signatures
+from ..crypto.suites import SUITES, Suite
+from ..enums import (
+    Alert,
+    CipherSuite,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+    SignatureScheme,
+)
+from ..errors import ProtocolError
+from ..sessions import MAX_CHAIN_IN_TICKET, Session
+from ..wire import extensions as ext
+from ..wire.extensions import Extensions
+from ..wire.messages import (
+    Certificate12,
+    CertificateRequest12,
+    CertificateVerify,
+    ClientHello,
+    ClientKeyExchange,
+    Finished,
+    NewSessionTicket12,
+    ServerHello,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
+from . import auth
+from .established import Established
+from .offer import DOWNGRADE_TLS12
+from .psk import client_still_good, open_ticket
+from .selection import choose_protocol, identities_for
+from .tickets import seal_session
+
+if TYPE_CHECKING:
+    from ..identity import Identity
+    from .channel import Channel
+
+
+async def server12(
+    channel: Channel, config: ServerConfig, hello: ClientHello, chosen: Identity | None
+) -> Established:
+    """Carries the handshake from the ClientHello to the last Finished."""
+    check_hello12(config, hello)
+    alpn = choose_protocol(config, hello)
+    session = await find_session(config, hello)
+    if session is not None:
+        return await resume12(channel, config, hello, session, alpn)
+    transcript = channel.transcript
+    group = choose_group12(config, hello)
+    suite, identity, scheme = choose_credential12(config, hello, chosen)
+    channel.choose_suite(suite)
+
+    # ServerHello  Certificate  ServerKeyExchange  [CertificateRequest]  ServerHelloDone
+    extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
+    tickets = gives_ticket(config, hello, extended)
+    answer = server_hello(config, hello, suite, alpn, tickets=tickets, session_id=b"")
+    channel.send(answer)
+    channel.send(Certificate12(identity.chain))
+    own = config.primitives.generate(group)
+    params = ServerKeyExchange(group, own.share, scheme, b"").params
+    signature = await auth.sign(channel, identity, scheme, hello.random + answer.random + params)
+    channel.send(ServerKeyExchange(group, own.share, scheme, signature))
+    ask = config.client_auth is not ClientAuth.NONE
+    if ask:
+        channel.send(CertificateRequest12(b"\x40\x01", tuple(config.signature_schemes), ()))
+    channel.send(ServerHelloDone())
+    await channel.flush()
+
+    # [Certificate]  ClientKeyExchange  [CertificateVerify]
+    chain = await receive_chain(channel, config) if ask else ()
+    verified = auth.verify_chain(config, chain, None) if chain else ()
+    public = (await channel.recv(ClientKeyExchange)).public
+    shared_secret = own.agree(public)
+    if extended:
+        master = schedule12.extended_master_secret(suite, shared_secret, transcript.digest())
+    else:
+        master = schedule12.master_secret(suite, shared_secret, hello.random, answer.random)
+    channel.log_secret("CLIENT_RANDOM", master)
+    keys = schedule12.key_block(suite, master, hello.random, answer.random)
+    server_name = hello.extensions.get(ext.SERVER_NAME)
+    peer = None
+    if chain:
+        key, pss_only = auth.leaf_key(chain)
+        signed = transcript.messages()
+        proof = await channel.recv(CertificateVerify)
+        auth.check_scheme12(config, None, proof.scheme)
+        signatures.verify12(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
+        peer = auth.Peer(chain, server_name, verified, proof.scheme)
+        await auth.ask_application(config, peer)
+    transcript.forget()
+
+    # change_cipher_spec  {Finished}
+    await channel.recv_ccs(keys.client)
+    first = schedule12.finished(suite, master, "client", transcript.digest())
+    auth.check_finished(await channel.recv(Finished), first)
+    channel.check_aligned()
+
+    # [NewSessionTicket]  change_cipher_spec  {Finished}
+    if tickets:
+        session = Session(
+            version=ProtocolVersion.TLSv1_2,
+            suite=suite.code,
+            secret=master,
+            created=config.clock(),
+            lifetime=config.ticket_lifetime,
+            alpn=alpn,
+            server_name=server_name,
+            chain=chain,
+        )
+        await send_ticket12(channel, config, session)
+    channel.install_write12(keys.server)
+    channel.send(Finished(schedule12.finished(suite, master, "server", transcript.digest())))
+    await channel.flush()
+    return Established(
+        version=ProtocolVersion.TLSv1_2,
+        suite=suite,
+        group=group,
+        alpn=alpn,
+        server_name=server_name,
+        peer=peer,
+        identity=identity,
+        scheme=scheme,
+        exporter_secret=master,
+        randoms=(hello.random, answer.random),
+        extended_master_secret=extended,
+        first_finished=first,
+    )
+
+
+async def resume12(
+    channel: Channel,
+    config: ServerConfig,
+    hello: ClientHello,
+    session: Session,
+    alpn: bytes | None,
+) -> Established:
+    """The abbreviated handshake: RFC 5246, section 7.3, figure 2; RFC 5077, section 3.1."""
+    suite, transcript = SUITES[session.suite], channel.transcript
+    channel.choose_suite(suite)
+    transcript.forget()
+
+    # ServerHello  [NewSessionTicket]  change_cipher_spec  {Finished}
+    tickets = gives_ticket(config, hello, True)
+    answer = server_hello(config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id)
+    channel.send(answer)
+    master = session.secret
+    channel.log_secret("CLIENT_RANDOM", master)
+    keys = schedule12.key_block(suite, master, hello.random, answer.random)
+    peer = auth.Peer(session.chain, session.server_name) if session.chain else None
+    if tickets:
+        await send_ticket12(channel, config, session)
+    channel.install_write12(keys.server)
+    first = schedule12.finished(suite, master, "server", transcript.digest())
+    channel.send(Finished(first))
+    await channel.flush()
+
+    # change_cipher_spec  {Finished}
+    await channel.recv_ccs(keys.client)
+    expected = schedule12.finished(suite, master, "client", transcript.digest())
+    auth.check_finished(await channel.recv(Finished), expected)
+    channel.check_aligned()
+    return Established(
+        version=ProtocolVersion.TLSv1_2,
+        suite=suite,
+        group=None,
+        alpn=alpn,
+        server_name=session.server_name,
+        peer=peer,
+        identity=None,
+        scheme=None,
+        exporter_secret=master,
+        randoms=(hello.random, answer.random),
+        first_finished=first,
+        resumed=True,
+    )
+
+
+def check_hello12(config: ServerConfig, hello: ClientHello) -> None:
+    """What a TLS 1.2 ClientHello must and must not say."""
+    if hello.extensions.get(ext.RENEGOTIATION_INFO):  # RFC 5746, section 3.6
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "the client's renegotiation_info is not empty",
+            reason="RENEGOTIATION_MISMATCH",
+        )
+    formats = hello.extensions.get(ext.EC_POINT_FORMATS)
+    if formats is not None and 0 not in formats:  # RFC 8422, section 5.1.2
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the client does not take uncompressed points"
+        )
+    newest = config.versions[0]
+    if CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites and newest > ProtocolVersion.TLSv1_2:
+        raise ProtocolError(  # RFC 7507, section 3
+            Alert.INAPPROPRIATE_FALLBACK,
+            "the client fell back to an older version although this server speaks a newer one",
+            reason="INAPPROPRIATE_FALLBACK",
+        )
+
+
+def server_hello(
+    config: ServerConfig,
+    hello: ClientHello,
+    suite: Suite,
+    alpn: bytes | None,
+    *,
+    tickets: bool,
+    session_id: bytes,
+) -> ServerHello:
+    """RFC 5246, section 7.4.1.3, with the sentinel of RFC 8446, section 4.1.3."""
+    random = config.random(32)
+    if config.max_version > ProtocolVersion.TLSv1_2:
+        random = random[:24] + DOWNGRADE_TLS12
+    rows: list[tuple[Any, Any]] = []
+    offered = hello.extensions
+    scsv = CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
+    if scsv or ExtensionType.RENEGOTIATION_INFO in offered:
+        rows.append((ext.RENEGOTIATION_INFO, b""))
+    if ExtensionType.EXTENDED_MASTER_SECRET in offered:
+        rows.append((ext.EXTENDED_MASTER_SECRET, True))
+    if ExtensionType.EC_POINT_FORMATS in offered:
+        rows.append((ext.EC_POINT_FORMATS, (0,)))
+    if ExtensionType.SERVER_NAME in offered and not session_id:
+        rows.append((ext.SERVER_NAME_ACK, True))
+    if alpn is not None:
+        rows.append((ext.ALPN_SELECTED, alpn))
+    if tickets:
+        rows.append((ext.SESSION_TICKET, b""))
+    return ServerHello(
+        random=random,
+        session_id=session_id,
+        cipher_suite=suite.code,
+        extensions=Extensions.build(rows),
+    )
+
+
+def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
+    """RFC 8422, section 5.1.1; a client that names no groups is taken to know P-256 (section 4)."""
+    offered = hello.extensions.get(ext.SUPPORTED_GROUPS) or (NamedGroup.SECP256R1,)
+    for group in config.groups:
+        if group in offered and group < NamedGroup.X448:
+            return group
+    raise ProtocolError(
+        Alert.HANDSHAKE_FAILURE,
+        "no common group for the key exchange",
+        reason="NO_SHARED_GROUP",
+    )
+
+
+def choose_credential12(
+    config: ServerConfig, hello: ClientHello, chosen: Identity | None
+) -> tuple[Suite, Identity, SignatureScheme]:
+    """The first suite for which there is a certificate and a scheme that the client knows."""
+    schemes = hello.extensions.get(ext.SIGNATURE_ALGORITHMS)
+    if schemes is None:  # RFC 5246, section 7.4.1.4.1 means SHA-1 then, which is not spoken here
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "the client sent no signature_algorithms, which means SHA-1",
+            reason="NO_COMMON_SIGNATURE_ALGORITHMS",
+        )
+    if chosen is not None:
+        candidates = [chosen]
+    else:
+        candidates = identities_for(config, hello.extensions.get(ext.SERVER_NAME))
+    shared = False
+    for code in config.suites:
+        suite = SUITES[code]
+        if suite.version != ProtocolVersion.TLSv1_2 or code not in hello.cipher_suites:
+            continue
+        shared = True
+        for identity in candidates:
+            for scheme in identity.schemes12:
+                if scheme in schemes and signatures.fits_suite(scheme, suite):
+                    return suite, identity, scheme
+    if not shared:
+        offered = ", ".join(CipherSuite.label(code) for code in hello.cipher_suites)
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "no shared cipher: the client offers none of this server's cipher suites",
+            reason="NO_SHARED_CIPHER",
+            hint=f"The client offers {offered}. It has to offer an ECDHE suite with an AEAD.",
+        )
+    raise ProtocolError(
+        Alert.HANDSHAKE_FAILURE,
+        "no shared cipher: no certificate of this server fits a cipher suite and a signature "
+        "algorithm of the client's",
+        reason="NO_SHARED_CIPHER",
+    )
+
+
+async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, ...]:
+    """The client's certificates; empty where it has none and need not."""
+    message = await channel.recv(Certificate12)
+    if message.certificates:
+        return auth.check_chain(message.certificates)
+    if config.client_auth is ClientAuth.REQUIRED:
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "the client showed no certificate, and this server requires one",
+            reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        )
+    return ()
+
+
+async def find_session(config: ServerConfig, hello: ClientHello) -> Session | None:
+    """The session in the client's ticket, if it may be resumed (RFC 5077; RFC 7627, 5.3)."""
+    ticket = hello.extensions.get(ext.SESSION_TICKET)
+    if not ticket:
+        return None
+    session = await open_ticket(config, ticket)
+    if (
+        session is None
+        or session.version != ProtocolVersion.TLSv1_2
+        or session.suite not in hello.cipher_suites
+        or session.suite not in config.suites
+        or session.expired(config.clock())
+        or not session.extended_master_secret
+        or session.server_name != hello.extensions.get(ext.SERVER_NAME)
+        or not client_still_good(config, session)
+    ):
+        return None
+    if ExtensionType.EXTENDED_MASTER_SECRET not in hello.extensions:
+        raise ProtocolError(  # RFC 7627, section 5.3: the server MUST abort
+            Alert.HANDSHAKE_FAILURE,
+            "the client resumes a session without the extended master secret that it had",
+            reason="RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION",
+        )
+    return session
+
+
+def gives_ticket(config: ServerConfig, hello: ClientHello, extended: bool) -> bool:
+    """Whether the client gets a ticket."""
+    return (
+        extended
+        and config.tickets > 0
+        and ExtensionType.SESSION_TICKET in hello.extensions
+        and (config.ticket_keys is not None or config.session_store is not None)
+    )
+
+
+async def send_ticket12(channel: Channel, config: ServerConfig, session: Session) -> None:
+    """NewSessionTicket (RFC 5077, section 3.3); an empty one where the session cannot be kept."""
+    ticket = b""
+    if sum(map(len, session.chain)) <= MAX_CHAIN_IN_TICKET:
+        fresh = replace(session, created=config.clock())
+        ticket = await seal_session(config, fresh)
+    channel.send(NewSessionTicket12(config.ticket_lifetime, ticket))

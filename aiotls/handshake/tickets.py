@@ -1,0 +1,96 @@
+"""NewSessionTicket: RFC 8446, section 4.6.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..config import ServerConfig
+from ..crypto.schedule13 import resumption_psk
+from ..enums import Alert, ContentType, PskKeyExchangeMode
+from ..errors import ProtocolError
+from ..sessions import MAX_CHAIN_IN_TICKET, MAX_LIFETIME, Session
+from ..wire import extensions as ext
+from ..wire.extensions import Extensions
+from ..wire.messages import ClientHello, NewSessionTicket
+from .channel import Channel, resolve
+
+if TYPE_CHECKING:
+    from .established import Established
+
+
+async def send_tickets(
+    channel: Channel, config: ServerConfig, hello: ClientHello, established: Established
+) -> None:
+    """Gives the client its tickets; they leave with whatever the server writes first."""
+    modes = hello.extensions.get(ext.PSK_KEY_EXCHANGE_MODES) or ()
+    if PskKeyExchangeMode.PSK_DHE_KE not in modes:
+        return  # 4.2.9: the client could not use them
+    if config.ticket_keys is None and config.session_store is None:
+        return
+    chain = established.peer.chain if established.peer is not None else ()
+    if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET:
+        return
+    for number in range(config.tickets):
+        nonce = number.to_bytes(1, "big")
+        session = Session(
+            version=established.version,
+            suite=established.suite.code,
+            secret=resumption_psk(established.suite, established.resumption_secret, nonce),
+            created=config.clock(),
+            lifetime=config.ticket_lifetime,
+            age_add=int.from_bytes(config.random(4), "big"),
+            alpn=established.alpn,
+            server_name=established.server_name,
+            chain=chain,
+        )
+        message = NewSessionTicket(
+            lifetime=session.lifetime,
+            age_add=session.age_add,
+            nonce=nonce,
+            ticket=await seal_session(config, session),
+            extensions=Extensions(),
+        )
+        channel.writer.write(ContentType.HANDSHAKE, message.encode())
+
+
+async def seal_session(config: ServerConfig, session: Session) -> bytes:
+    """The ticket for a session: its state sealed, or its number in the store."""
+    try:
+        if config.session_store is not None:
+            number = config.random(32)
+            await resolve(config.session_store.put(number, session.encode(), session.lifetime))
+            return number
+        if config.ticket_keys is not None:
+            return await resolve(config.ticket_keys.seal(session.encode()))
+    except Exception as error:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"
+        ) from error
+    return b""
+
+
+def receive_ticket(
+    established: Established, message: NewSessionTicket, now: float
+) -> Session | None:
+    """The session that a ticket stands for; None for one that is not to be used."""
+    if message.lifetime > MAX_LIFETIME:  # 4.6.1
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server sent a ticket with a lifetime of {message.lifetime} seconds",
+            reason="BAD_TICKET_LIFETIME",
+        )
+    if not message.lifetime:
+        return None  # 4.6.1: to be discarded at once
+    return Session(
+        version=established.version,
+        suite=established.suite.code,
+        secret=resumption_psk(established.suite, established.resumption_secret, message.nonce),
+        created=now,
+        lifetime=message.lifetime,
+        age_add=message.age_add,
+        max_early_data=message.extensions.get(ext.EARLY_DATA_LIMIT) or 0,
+        alpn=established.alpn,
+        server_name=established.server_name,
+        ticket=message.ticket,
+        peer=established.peer,
+    )

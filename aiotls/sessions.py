@@ -1,0 +1,334 @@
+"""Sessions that can be taken up again: what is remembered, by whom, and for how long.
+
+A client remembers in a :class:`SessionCache`. A server either lets its clients remember, in
+tickets under the keys of a :class:`TicketKeys`, or keeps the state itself in a
+:class:`SessionStore` and hands out its number. All three are small protocols; each method may
+be a plain function or a coroutine, so that any of them may live on another machine.
+
+RFC 8446, sections 2.2, 4.2.11 and 4.6.1; RFC 5077 and RFC 7627 for TLS 1.2.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from .errors import DecodeError, UsageError
+from .wire.codec import Reader, Writer
+
+if TYPE_CHECKING:
+    from .handshake.auth import Peer
+
+MAX_LIFETIME = 604_800
+"""Seconds; RFC 8446, section 4.6.1: no ticket lives longer than seven days."""
+
+MAX_CHAIN_IN_TICKET = 16_384
+"""Bytes of client certificates that a ticket may carry; a longer chain is not resumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What two sides need in order to go on with a session. Its secret does not show."""
+
+    version: int
+    suite: int
+    secret: bytes = field(repr=False)
+    """The resumption PSK of TLS 1.3 (32 or 48 bytes), or the master secret of TLS 1.2 (48)."""
+
+    created: float
+    """Seconds since the epoch."""
+
+    lifetime: int
+    """Seconds, counted from :attr:`created`."""
+
+    age_add: int = 0
+    """What hides the ticket's age from those who listen (RFC 8446, section 4.2.11.1)."""
+
+    max_early_data: int = 0
+    """Bytes of 0-RTT data that the server will take."""
+
+    alpn: bytes | None = None
+    server_name: str | None = None
+    extended_master_secret: bool = True
+    """RFC 7627; always so in TLS 1.3."""
+
+    chain: tuple[bytes, ...] = ()
+    """On a server: the client's certificates, DER."""
+
+    ticket: bytes = field(default=b"", repr=False)
+    """On a client: what the server is to be shown."""
+
+    session_id: bytes = field(default=b"", repr=False)
+    """On a client, TLS 1.2: the session's number, where the server keeps the state."""
+
+    peer: Peer | None = field(default=None, repr=False)
+    """On a client: the server, as it was verified."""
+
+    def expired(self, now: float) -> bool:
+        """Whether it may no longer be used. A clock that went back counts as expired."""
+        return not self.created - 60 <= now < self.created + min(self.lifetime, MAX_LIFETIME)
+
+    def encode(self) -> bytes:
+        """The server's state as bytes, for a ticket or a store."""
+        writer = Writer()
+        writer.u8(1)  # the layout's version
+        writer.u16(self.version)
+        writer.u16(self.suite)
+        writer.vector(1, self.secret)
+        writer.put(int(self.created * 1000).to_bytes(8, "big"))
+        writer.u32(self.lifetime)
+        writer.u32(self.age_add)
+        writer.u32(self.max_early_data)
+        writer.u8(self.extended_master_secret)
+        writer.vector(1, self.alpn or b"")
+        writer.vector(1, (self.server_name or "").encode())
+        with writer.block(3):
+            for der in self.chain:
+                writer.vector(3, der)
+        return writer.bytes()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Session:
+        """The inverse of :meth:`encode`; raises DecodeError."""
+        reader = Reader(data)
+        if reader.u8() != 1:
+            raise DecodeError("a session of an unknown layout")
+        version, suite, secret = reader.u16(), reader.u16(), reader.vector(1, 1)
+        created = int.from_bytes(reader.take(8), "big") / 1000
+        lifetime, age_add, max_early_data = reader.u32(), reader.u32(), reader.u32()
+        extended = bool(reader.u8())
+        alpn = reader.vector(1)
+        try:
+            name = reader.vector(1).decode()
+        except UnicodeDecodeError as error:
+            raise DecodeError("a session whose server name is not text") from error
+        block = reader.block(3)
+        chain = []
+        while block.remaining:
+            chain.append(block.vector(3, 1))
+        reader.finish()
+        return cls(
+            version=version,
+            suite=suite,
+            secret=secret,
+            created=created,
+            lifetime=lifetime,
+            age_add=age_add,
+            max_early_data=max_early_data,
+            extended_master_secret=extended,
+            alpn=alpn or None,
+            server_name=name or None,
+            chain=tuple(chain),
+        )
+
+
+class SessionCache(Protocol):
+    """Where a client keeps its sessions, by a key that names server, configuration and trust."""
+
+    def put(self, key: bytes, session: Session) -> Awaitable[None] | None:
+        """Keeps a session; older ones of the same key may be forgotten."""
+
+    def take(self, key: bytes) -> Awaitable[Session | None] | Session | None:
+        """A session to try, if there is one. A TLS 1.3 session is removed by this: it is used
+        once only, so that no one can tell two connections by it (RFC 8446, appendix C.4)."""
+
+
+class SessionStore(Protocol):
+    """Where a server keeps the state of sessions, by their number."""
+
+    def put(self, number: bytes, state: bytes, lifetime: int) -> Awaitable[None] | None:
+        """Keeps *state* for *lifetime* seconds."""
+
+    def take(self, number: bytes) -> Awaitable[bytes | None] | bytes | None:
+        """The state, which is removed at once: a number is good for one connection."""
+
+
+class TicketKeys(Protocol):
+    """What protects the state that a server gives its clients to keep."""
+
+    def seal(self, state: bytes) -> Awaitable[bytes] | bytes:
+        """A ticket of at most 65,535 bytes that only :meth:`open` can read."""
+
+    def open(self, ticket: bytes) -> Awaitable[bytes | None] | bytes | None:
+        """The state in a ticket; None for one that is foreign, forged or under a key long gone."""
+
+
+class MemorySessionCache:
+    """A bounded cache in memory; may be used by any number of threads.
+
+    At most *servers* keys are kept, the least recently used forgotten first, with at most
+    *each* sessions of each.
+    """
+
+    def __init__(self, servers: int = 256, each: int = 4) -> None:
+        if servers < 1 or each < 1:
+            raise UsageError("a session cache holds at least one session of one server")
+        self._servers = servers
+        self._each = each
+        self._sessions: OrderedDict[bytes, list[Session]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return sum(len(sessions) for sessions in self._sessions.values())
+
+    def put(self, key: bytes, session: Session) -> None:
+        """Keeps a session, and forgets the oldest where there are too many."""
+        with self._lock:
+            sessions = self._sessions.setdefault(key, [])
+            self._sessions.move_to_end(key)
+            sessions.append(session)
+            del sessions[: -self._each]
+            while len(self._sessions) > self._servers:
+                self._sessions.popitem(last=False)
+
+    def take(self, key: bytes) -> Session | None:
+        """The newest session of this key."""
+        with self._lock:
+            sessions = self._sessions.get(key)
+            if not sessions:
+                return None
+            self._sessions.move_to_end(key)
+            session = sessions.pop()
+            if not sessions:
+                del self._sessions[key]
+            return session
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._sessions.clear()
+
+
+class MemorySessionStore:
+    """A bounded store in memory; may be used by any number of threads."""
+
+    def __init__(self, size: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+        if size < 1:
+            raise UsageError("a session store holds at least one session")
+        self._size = size
+        self._clock = clock
+        self._states: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def put(self, number: bytes, state: bytes, lifetime: int) -> None:
+        """Keeps *state* for *lifetime* seconds, and forgets the oldest where there are too many."""
+        with self._lock:
+            self._states[number] = (self._clock() + lifetime, state)
+            self._states.move_to_end(number)
+            while len(self._states) > self._size:
+                self._states.popitem(last=False)
+
+    def take(self, number: bytes) -> bytes | None:
+        """The state, removed."""
+        with self._lock:
+            until, state = self._states.pop(number, (0.0, b""))
+        return state if until > self._clock() else None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketKey:
+    """One key of a ring: a name of 16 bytes that tickets carry, and an AES-256-GCM key."""
+
+    name: bytes
+    key: bytes = field(repr=False)
+    created: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.name) != 16 or len(self.key) != 32:
+            raise UsageError("a ticket key has a name of 16 bytes and a key of 32")
+
+
+class TicketKeyRing:
+    """Ticket keys that take turns.
+
+    The newest key seals. After *rotation* seconds another takes its place, and the old one still
+    opens until *overlap* seconds later, when the last ticket that it sealed has died: so no
+    ticket dies at a rotation. Give *keys* (newest first) to share a ring between processes; with
+    *rotation* None the keys only change by :meth:`replace`.
+    """
+
+    def __init__(
+        self,
+        keys: tuple[TicketKey, ...] = (),
+        *,
+        rotation: float | None = 43_200,
+        overlap: float = 86_400,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if rotation is not None and rotation <= 0:
+            raise UsageError("rotation is a number of seconds above 0, or None")
+        self._rotation = rotation
+        self._overlap = overlap
+        self._clock = clock
+        self._random = random
+        self._lock = threading.Lock()
+        self._keys: tuple[TicketKey, ...] = ()
+        self.replace(keys or (self._fresh(),))
+
+    def _fresh(self) -> TicketKey:
+        return TicketKey(self._random(16), self._random(32), self._clock())
+
+    @property
+    def keys(self) -> tuple[TicketKey, ...]:
+        """The keys in use, the one that seals first."""
+        return self._keys
+
+    def replace(self, keys: tuple[TicketKey, ...]) -> None:
+        """Takes other keys, newest first, at once for everyone who uses this ring."""
+        if not keys:
+            raise UsageError("a key ring needs at least one key")
+        if len({key.name for key in keys}) != len(keys):
+            raise UsageError("two ticket keys have the same name")
+        with self._lock:
+            self._keys = tuple(keys)
+
+    def rotate(self) -> None:
+        """Puts a fresh key in front, and drops those that no live ticket needs."""
+        with self._lock:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        now = self._clock()
+        age = (self._rotation or 0) + self._overlap
+        kept = tuple(key for key in self._keys if now - key.created < age)
+        self._keys = (self._fresh(), *kept)
+
+    def _current(self) -> TicketKey:
+        with self._lock:
+            key = self._keys[0]
+            if self._rotation is not None and self._clock() - key.created >= self._rotation:
+                self._rotate()
+            return self._keys[0]
+
+    def seal(self, state: bytes) -> bytes:
+        """The key's name, a nonce, and the state under AES-256-GCM."""
+        key = self._current()
+        nonce = self._random(12)
+        return key.name + nonce + AESGCM(key.key).encrypt(nonce, state, key.name)
+
+    def open(self, ticket: bytes) -> bytes | None:
+        """The state, or None where no key of this ring sealed it."""
+        name, nonce, sealed = ticket[:16], ticket[16:28], ticket[28:]
+        now = self._clock()
+        for key in self._keys:
+            if key.name == name:
+                age = now - key.created
+                if self._rotation is not None and age >= self._rotation + self._overlap:
+                    return None
+                try:
+                    return AESGCM(key.key).decrypt(nonce, sealed, name)
+                except (InvalidTag, ValueError):
+                    return None
+        return None
