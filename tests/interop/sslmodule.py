@@ -30,7 +30,9 @@ class SSLModule(Peer):
 
     def context(self, settings: Settings, *, server_side: bool) -> Any:
         ssl = self.ssl
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+        context = ssl.SSLContext(
+            ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT
+        )
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         if settings.trust:
             context.load_verify_locations(cafile=str(settings.trust))

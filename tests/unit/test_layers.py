@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config", "identity", "trust", "sessions", "keylog"}),
     frozenset({"record", "handshake"}),
     frozenset({"connection"}),
-    frozenset({"transport", "streams", "loop", "stream_handshake"}),
+    frozenset({"inspection", "transport", "streams", "loop"}),
     frozenset({"openssl", "ssl", "trace", "contrib"}),
     frozenset({"cli", "__main__", "__init__"}),
 )

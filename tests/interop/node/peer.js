@@ -1,0 +1,46 @@
+// Node.js as a TLS client or server for the tests of aiotls; its options are one JSON object.
+//
+// As a server it sends back all that it receives. As a client it connects its standard
+// streams to the connection, and ends it when the standard input ends.
+'use strict'
+
+const fs = require('node:fs')
+const tls = require('node:tls')
+
+const { listen, host, port, chain, key, trust, ...rest } = JSON.parse(process.argv[2])
+const options = { minVersion: 'TLSv1.3', ...rest }
+if (chain) options.cert = fs.readFileSync(chain)
+if (key) options.key = fs.readFileSync(key)
+if (trust) options.ca = fs.readFileSync(trust)
+
+function report (error) {
+  process.stderr.write(`error: ${error.code} ${error.message}\n`)
+}
+
+function describe (socket) {
+  const group = socket.getEphemeralKeyInfo()?.name ?? ''
+  process.stderr.write(
+    `${socket.getProtocol()} ${socket.getCipher().standardName} ${group} alpn=${socket.alpnProtocol}\n`)
+}
+
+if (listen) {
+  if (trust) options.requestCert = options.rejectUnauthorized = true
+  const server = tls.createServer(options, socket => {
+    describe(socket)
+    socket.on('error', report)
+    socket.pipe(socket)
+  })
+  server.on('tlsClientError', report)
+  server.listen(port, host)
+} else {
+  const socket = tls.connect({ ...options, host, port }, () => {
+    describe(socket)
+    process.stdin.pipe(socket)
+    socket.pipe(process.stdout)
+  })
+  socket.on('error', error => {
+    report(error)
+    process.exit(1)
+  })
+  socket.on('close', () => process.exit(0))
+}
