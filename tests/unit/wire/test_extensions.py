@@ -189,7 +189,7 @@ def test_a_value_survives_being_written_and_read(row: Extension[Any], data: st.D
 @given(data=st.data())
 def test_no_proper_prefix_of_an_extension_parses(row: Extension[Any], data: st.DataObject) -> None:
     value = data.draw(VALUES[row])
-    if row in OPAQUE or getattr(value, "unknown", b""):
+    if row in OPAQUE or (isinstance(value, ext.StatusRequest) and value.status_type != ext.OCSP):
         return
     body = row.encode(value)
     for end in range(len(body)):
@@ -202,7 +202,7 @@ def test_no_proper_prefix_of_an_extension_parses(row: Extension[Any], data: st.D
 @given(data=st.data())
 def test_bytes_after_an_extension_are_refused(row: Extension[Any], data: st.DataObject) -> None:
     value = data.draw(VALUES[row])
-    if row in OPAQUE or getattr(value, "status_type", ext.OCSP) != ext.OCSP:
+    if row in OPAQUE or (isinstance(value, ext.StatusRequest) and value.status_type != ext.OCSP):
         return
     with pytest.raises(DecodeError):
         row.decode(row.encode(value) + b"\0")

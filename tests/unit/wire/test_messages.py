@@ -227,7 +227,8 @@ def test_a_hello_may_lack_extensions_altogether_rfc5246_7_4_1_2() -> None:
 
 
 def test_pre_shared_key_must_be_the_last_extension_rfc8446_4_2_11() -> None:
-    assert reparse(client_hello((0x7777, b""), PSK))
+    hello = client_hello((0x7777, b""), PSK)
+    assert reparse(hello) == hello
     error = refusal(client_hello(PSK, (0x7777, b"")))
     assert error.alert is Alert.ILLEGAL_PARAMETER
     assert error.reason == "PRE_SHARED_KEY_MUST_BE_LAST"
