@@ -1,0 +1,418 @@
+"""The three lives of a connection, each a protocol that the transport below talks to.
+
+:class:`Handshake` becomes :class:`Records`, and that becomes :class:`Linger`; a handshake that
+fails goes straight to the last. See transport.py for why they are swapped rather than told
+apart by a flag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from .enums import Want
+from .errors import AlertReceived, TLSError, Truncated
+
+if TYPE_CHECKING:
+    from .connection import TLSConnection
+    from .transport import TLSTransport
+
+logger = logging.getLogger("aiotls")
+
+HANDSHAKE_TIMEOUT = 60.0
+"""Seconds until a handshake that does not come to an end is given up."""
+
+MAX_FED = 1 << 18
+"""Bytes that are taken from a peer while a hook of the application's is awaited."""
+
+
+class Phase(asyncio.BufferedProtocol):
+    """One of the lives of a connection, as the transport below sees it."""
+
+    __slots__ = ("transport",)
+
+    def __init__(self, transport: TLSTransport) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lends the loop's buffer."""
+        return self.transport._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """*nbytes* have arrived in the buffer."""
+        self.take(self.transport._view[:nbytes])
+
+    def take(self, data: bytes | memoryview) -> None:
+        """Bytes from the peer; *data* may be overwritten when this has returned."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """The transport below has more than it can send now."""
+        self.transport._pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport below has room again."""
+        self.transport._resume_writing()
+
+
+class Records(Phase):
+    """The data phase: records in, application data out."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, transport: TLSTransport) -> None:
+        super().__init__(transport)
+        self.connection = transport._connection
+
+    def take(self, data: bytes | memoryview) -> None:
+        """Opens the records, and gives their content to the application in one call."""
+        transport = self.transport
+        connection = self.connection
+        transport._wrote_at = 0.0  # something arrived: what is written now goes at once
+        try:
+            connection.receive_data(data)
+        except TLSError as error:
+            transport._received(error)
+            return
+        data_received = transport._data_received
+        if (
+            data_received is None
+            or transport._hold
+            or connection.peer_closed
+            or connection.chores
+            or transport._gathering
+        ):
+            transport._received(None)
+            return
+        plaintext = connection.read()
+        if plaintext:
+            transport._in_callback = True
+            try:
+                data_received(plaintext)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                transport._protocol_failed(error, "data_received()")
+                return
+            finally:
+                transport._in_callback = False
+        transport._settle()
+
+    def eof_received(self) -> bool:
+        """The peer's FIN, which is an error unless its close_notify came before."""
+        transport = self.transport
+        transport._eof_below = True
+        error = None
+        try:
+            self.connection.receive_eof()
+        except TLSError as truncated:
+            error = truncated
+        transport._received(error)
+        return True  # this side closes when it has said all; RFC 8446, section 6.1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport below was closed from elsewhere, or the network failed."""
+        self.transport._connection_lost(self.transport._error or exc)
+
+
+class Linger(Phase):
+    """After the last word: discards what still arrives, until the peer closes or time is up."""
+
+    __slots__ = ("error", "finished", "timer", "unsent")
+
+    def __init__(
+        self,
+        transport: TLSTransport,
+        error: BaseException | None,
+        finished: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(transport)
+        self.error = error
+        self.finished = finished
+        self.timer: asyncio.TimerHandle | None = None
+        self.unsent = 0
+
+    def begin(self, below: asyncio.Transport) -> None:
+        """Takes the place of the phase before, and sends FIN."""
+        transport = self.transport
+        below.set_protocol(self)
+        if below.is_closing():
+            return
+        try:
+            if (
+                transport._eof_below
+                or transport._connection.peer_closed
+                or isinstance(self.error, AlertReceived)
+                or not below.can_write_eof()
+            ):
+                below.close()  # the peer has said its last word: nothing unread can cause a reset
+            else:
+                below.write_eof()
+                below.resume_reading()
+        except OSError:  # the connection is gone already (ENOTCONN)
+            below.abort()
+            return
+        self.unsent = below.get_write_buffer_size()
+        self.timer = transport._loop.call_later(transport._shutdown_timeout, self._check, below)
+
+    def _check(self, below: asyncio.Transport) -> None:
+        """Time is up, unless the peer is still taking what was written before the end."""
+        unsent = below.get_write_buffer_size()
+        if 0 < unsent < self.unsent:
+            self.unsent = unsent
+            timeout = self.transport._shutdown_timeout
+            self.timer = self.transport._loop.call_later(timeout, self._check, below)
+            return
+        self.timer = None
+        if unsent:
+            below.abort()
+        else:
+            below.close()
+
+    def take(self, data: bytes | memoryview) -> None:
+        """Dropped in silence."""
+
+    def eof_received(self) -> None:
+        """The peer has closed: the transport below closes in return."""
+        self.transport._eof_below = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over. How the last moments went is no concern of the application's."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.transport._connection_lost(self.error)
+        if self.finished is not None:
+            finished, self.finished = self.finished, None
+            finished()
+
+
+class Handshake(Phase):
+    """The first phase: ends in :meth:`established` or in :meth:`failed`.
+
+    Without hooks of the application's the handshake is stepped straight from the read
+    callback. With them it is one task, so that they can await whatever they like.
+    """
+
+    __slots__ = ("below", "complete", "connection", "fed", "reader", "task", "timeout", "timer")
+
+    def __init__(self, transport: TLSTransport, timeout: float = HANDSHAKE_TIMEOUT) -> None:
+        super().__init__(transport)
+        self.connection = transport._connection
+        self.timeout = timeout
+        self.below: asyncio.Transport | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.reader: asyncio.Future[None] | None = None
+        self.fed = 0
+        self.complete = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport below is connected: the handshake begins."""
+        below: asyncio.Transport = transport  # type: ignore[assignment]
+        upper = self.transport
+        self.below = upper._below = below
+        loop = upper._loop
+        self.timer = loop.call_later(self.timeout, self._timed_out)
+        if self.connection.config.has_hooks:
+            self.task = loop.create_task(self._run())
+        else:
+            self._step(None)
+
+    # -- without hooks -------------------------------------------------------------------------
+
+    def take(self, data: bytes | memoryview) -> None:
+        """The next bytes of the handshake."""
+        if self.task is None:
+            self._step(data)
+            return
+        self.connection.feed(data)
+        self.fed += len(data)
+        if self.reader is not None:
+            self._wake()
+        elif self.fed > MAX_FED and self.below is not None:
+            self.below.pause_reading()  # a hook takes its time: the peer has to wait as well
+
+    def eof_received(self) -> bool:
+        """The peer's FIN in the middle of the handshake."""
+        self.transport._eof_below = True
+        if self.task is not None:
+            self.connection.feed_eof()
+            self.fed += 1
+            self._wake()
+        else:
+            try:
+                self.connection.receive_eof()
+            except TLSError as error:
+                self._fail(error)
+        return True
+
+    def _step(self, data: bytes | memoryview | None) -> None:
+        connection = self.connection
+        error = None
+        try:
+            if data is not None:
+                connection.receive_data(data)
+            if not connection.handshake_complete:
+                self.transport._send(connection.data_to_send())
+        except TLSError as failure:
+            error = failure
+        self._advance(error)
+
+    def _advance(self, error: BaseException | None) -> None:
+        if not self.connection.handshake_complete:
+            if error is not None:
+                self._fail(error)
+        elif not self.complete:
+            self._end()
+            self.complete = True
+            transport = self.transport
+            if isinstance(error, TLSError):  # records behind the handshake that were wrong
+                transport._received(error)
+            if self.below is not None:
+                self._resume(self.below)
+                self.below.set_protocol(Records(transport))
+            self.established()
+            # A server's tickets: in one send with what was just written, or else by themselves.
+            if not transport._closing:
+                transport._send(self.connection.data_to_send())
+                if self.connection.chores:
+                    run_chores(transport._loop, self.connection)
+
+    # -- with hooks ----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            await self.connection.run_handshake(self._wait)
+        except asyncio.CancelledError:
+            if self.task is not None:  # cancelled from outside, as a loop does when it ends
+                self.task = None
+                self.give_up(ConnectionAbortedError("the TLS handshake was cancelled"))
+            raise
+        except Exception as failure:
+            error = failure
+        if self.task is not None:
+            self.task = None
+            self._advance(error)
+
+    async def _wait(self, want: Want) -> None:
+        below = self.below
+        if below is None:
+            return
+        # Sent at once in either case: the transport below keeps what the network cannot take,
+        # and a handshake is too short to need flow control.
+        self.transport._send(self.connection.data_to_send())
+        if want is not Want.READ:
+            return
+        if not self.fed:
+            self.reader = self.transport._loop.create_future()
+            try:
+                await self.reader
+            finally:
+                self.reader = None
+        self._resume(below)
+
+    def _resume(self, below: asyncio.Transport) -> None:
+        if self.fed > MAX_FED and not self.transport._eof_below:
+            below.resume_reading()
+        self.fed = 0
+
+    def _wake(self) -> None:
+        if self.reader is not None and not self.reader.done():
+            self.reader.set_result(None)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def established(self) -> None:
+        """The handshake is complete; the transport can be given to the application."""
+        raise NotImplementedError
+
+    def failed(self, error: BaseException) -> None:
+        """The handshake has failed with *error*, and the socket is closed or lingers."""
+
+    def closed(self) -> None:
+        """After :meth:`failed`: the socket is closed."""
+
+    def _end(self) -> None:
+        """The timer and the task are not needed any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()
+
+    def _fail(self, error: BaseException) -> None:
+        """The handshake is over; the alert leaves, and the socket closes behind it."""
+        self._end()
+        error.__traceback__ = None  # its frames hold the connection, which holds the error
+        if isinstance(error, Truncated):
+            reset = ConnectionResetError(str(error))
+            reset.__cause__ = error
+            error = reset
+        transport = self.transport
+        transport._closing = transport._write_ended = True
+        below, self.below = self.below, None
+        if below is None:
+            return
+        transport._send(self.connection.data_to_send())
+        self.failed(error)
+        Linger(transport, error, self.closed).begin(below)
+
+    def give_up(self, error: BaseException) -> None:
+        """Ends an unfinished handshake, with a last word to the peer, but without lingering."""
+        self._end()
+        transport = self.transport
+        transport._closing = transport._write_ended = True
+        below, self.below = self.below, None
+        if below is None:
+            return
+        self.connection.send_close_notify()  # user_canceled, close_notify: RFC 8446, section 6.1
+        transport._send(self.connection.data_to_send())
+        self.connection.close()
+        self.failed(error)
+        below.set_protocol(Linger(transport, error, self.closed))
+        # uvloop sends at the end of the turn: the abort has to wait until then.
+        transport._loop.call_soon(below.abort)
+
+    def _timed_out(self) -> None:
+        self.timer = None
+        waiting = self.connection.expecting
+        self.give_up(
+            ConnectionAbortedError(
+                f"the TLS handshake was not complete after {self.timeout:g} seconds"
+                + (f": {waiting} did not come" if waiting else "")
+            )
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport below was closed in the middle of the handshake."""
+        self._end()
+        self.connection.close()
+        self.below = None
+        error = exc or ConnectionResetError("the connection was closed during the TLS handshake")
+        self.failed(error)
+        self.transport._connection_lost(error)
+        self.closed()
+
+
+def run_chores(loop: asyncio.AbstractEventLoop, connection: TLSConnection) -> None:
+    """Lets an asynchronous session cache finish what a connection has given it."""
+    chores, connection.chores = connection.chores, []
+    for chore in chores:
+        task = loop.create_task(_finish_chore(chore))
+        _chores.add(task)
+        task.add_done_callback(_chores.discard)
+
+
+_chores: set[asyncio.Task[None]] = set()
+
+
+async def _finish_chore(chore: Awaitable[None]) -> None:
+    try:
+        await chore
+    except Exception as error:
+        logger.warning("a session could not be kept: %r", error)
