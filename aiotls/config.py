@@ -16,9 +16,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import keylog
+from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.signatures import DEFAULT_SCHEMES
-from .crypto.suites import SUITES, TLS13_SUITES
+from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
 from .enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from .errors import UsageError
 from .identity import Identity, LocalSigner
@@ -45,8 +46,8 @@ DEFAULT_GROUPS = (
     NamedGroup.SECP384R1,
     NamedGroup.SECP521R1,
 )
-DEFAULT_SUITES = tuple(suite.code for suite in TLS13_SUITES)
-SUPPORTED_VERSIONS = (ProtocolVersion.TLSv1_3,)
+DEFAULT_SUITES = tuple(suite.code for suite in TLS13_SUITES + TLS12_SUITES)
+SUPPORTED_VERSIONS = (ProtocolVersion.TLSv1_3, ProtocolVersion.TLSv1_2)
 
 
 class ClientAuth(enum.Enum):
@@ -68,7 +69,7 @@ class Observer(Protocol):
 class Config:
     """What clients and servers have in common."""
 
-    min_version: ProtocolVersion = ProtocolVersion.TLSv1_3
+    min_version: ProtocolVersion = ProtocolVersion.TLSv1_2
     """The oldest version to speak."""
 
     max_version: ProtocolVersion = ProtocolVersion.TLSv1_3
@@ -319,7 +320,7 @@ class ServerConfig(Config):
         super().__post_init__()
         identities = tuple(self.identities)
         if self.identity is not None:
-            if identities:
+            if identities not in ((), (self.identity,)):  # replace() passes on both
                 raise UsageError("give either identity or identities, not both")
             identities = (self.identity,)
         for identity in identities:
@@ -414,10 +415,6 @@ class CertificateQuery:
     """DER names of the authorities that the server accepts; empty: any."""
 
 
-GROUPS = frozenset(DEFAULT_GROUPS) | {
-    NamedGroup.SECP256R1MLKEM768,
-    NamedGroup.SECP384R1MLKEM1024,
-}
 SCHEMES = frozenset(DEFAULT_SCHEMES)
 
 

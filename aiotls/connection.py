@@ -21,12 +21,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
-from .crypto.aead import PlainSealer
+from .crypto import schedule12
 from .crypto.schedule13 import export
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
 from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
 from .handshake import client, server
-from .handshake.channel import MAX_IGNORED_RECORDS, MAX_WARNINGS, Channel, read_alert
+from .handshake.channel import (
+    MAX_IGNORED_RECORDS,
+    MAX_WARNINGS,
+    Channel,
+    is_ignorable,
+    read_alert,
+)
 from .handshake.established import Established
 from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.psk import cache_key
@@ -66,7 +72,7 @@ class TLSConnection:
             raise TypeError(
                 f"a ClientConfig or a ServerConfig is expected, not {type(config).__name__}"
             )
-        self.config = config
+        self.config: Config = config
         self.server_hostname = server_hostname
         self.want: Want | None = Want.READ if self.server_side else Want.WRITE
         self.peer_closed = False
@@ -276,10 +282,8 @@ class TLSConnection:
                         self._empty_records = 0
                     else:
                         self._take_empty_record()
-                else:
-                    self._take_control(kind, content)
-                    if self.peer_closed:
-                        break
+                elif not self._take_control(kind, content):
+                    break
             if self._reader.opener.sequence >= self._reader.opener.limit:
                 self.key_update(request_peer=True)
         except Exception as error:
@@ -295,8 +299,8 @@ class TLSConnection:
                 reason="TOO_MANY_EMPTY_FRAGMENTS",
             )
 
-    def _take_control(self, kind: int, content: bytes) -> None:
-        """Anything that is not application data."""
+    def _take_control(self, kind: int, content: bytes) -> bool:
+        """Anything that is not application data. False when nothing after it counts."""
         if kind == ContentType.HANDSHAKE:
             for message, body in self._post.take(content):
                 self._take_message(message, body)
@@ -307,31 +311,42 @@ class TLSConnection:
                 reason="UNEXPECTED_RECORD",
             )
         elif kind == ContentType.ALERT:
-            self._take_alert(read_alert(content))
+            self._take_alert(*read_alert(content))
         else:  # 5: a change_cipher_spec after the handshake
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent a {ContentType.label(kind).lower()} record after the handshake",
                 reason="UNEXPECTED_RECORD",
             )
+        return not self.peer_closed
 
-    def _take_alert(self, alert: int) -> None:
+    def _take_alert(self, warning: bool, alert: int) -> None:
         if alert == Alert.CLOSE_NOTIFY:
             self.peer_closed = True
-        elif alert == Alert.USER_CANCELED:
-            self._warnings += 1
-            if self._warnings > MAX_WARNINGS:
-                raise ProtocolError(
-                    Alert.UNEXPECTED_MESSAGE,
-                    "the peer sent warning alerts without end",
-                    reason="TOO_MANY_WARNING_ALERTS",
-                )
+        elif is_ignorable(warning, alert, self._established().version):
+            self._count_warning()
         else:
             raise AlertReceived(alert)
 
+    def _count_warning(self) -> None:
+        self._warnings += 1
+        if self._warnings > MAX_WARNINGS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent warning alerts without end",
+                reason="TOO_MANY_WARNING_ALERTS",
+            )
+
     def _take_message(self, kind: int, body: bytes) -> None:
-        if kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
+        tls13 = self._established().version is ProtocolVersion.TLSv1_3
+        if tls13 and kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
             self._take_ticket(NewSessionTicket.parse(body))
+            return
+        renegotiation = HandshakeType.CLIENT_HELLO if self.server_side else HandshakeType.HELLO_REQUEST
+        if not tls13 and kind == renegotiation:
+            # RFC 5246, section 7.2.2: no is a warning; the peer decides whether it goes on
+            self._count_warning()
+            self._send_alert(AlertLevel.WARNING, Alert.NO_RENEGOTIATION)
             return
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
@@ -431,6 +446,8 @@ class TLSConnection:
 
     def _send_alert(self, level: AlertLevel, alert: Alert) -> None:
         if not self.close_notify_sent:
+            if self._channel is not None:
+                self._channel.settle()
             self._writer.write(ContentType.ALERT, bytes([level, alert]))
 
     # -- plaintext out -------------------------------------------------------------------------
@@ -521,10 +538,18 @@ class TLSConnection:
         result = self._established()
         if not 0 < length <= 255 * result.suite.hash_length:
             raise UsageError(f"length={length} is not within 1 to {255 * result.suite.hash_length}")
+        if result.version is not ProtocolVersion.TLSv1_3:
+            if not result.extended_master_secret:  # RFC 7627, section 5.4
+                raise UsageError("without the extended master secret nothing may be exported")
+            return schedule12.export(
+                result.suite, result.exporter_secret, label, context, length, *result.randoms
+            )
         return export(result.suite, result.exporter_secret, label, context or b"", length)
 
     def channel_binding(self, kind: str = "tls-exporter") -> bytes:
-        """The channel binding of a type: ``tls-exporter`` or ``tls-server-end-point``.
+        """The channel binding of a type: ``tls-exporter``, ``tls-server-end-point``, ``tls-unique``.
+
+        The last for TLS 1.2 only.
 
         RFC 9266 and RFC 5929. Raises UsageError for another type.
         """
@@ -539,6 +564,10 @@ class TLSConnection:
             if leaf is None:
                 raise UsageError("tls-server-end-point needs the server's certificate")
             return _end_point_hash(leaf)
+        if kind == "tls-unique" and result.version is not ProtocolVersion.TLSv1_3:
+            if not result.extended_master_secret:  # RFC 7627, section 1: without, it is not unique
+                raise UsageError("tls-unique needs the extended master secret")
+            return result.first_finished
         raise UsageError(f"the channel binding {kind!r} is not available on this connection")
 
     def summary(self) -> dict[str, Any]:

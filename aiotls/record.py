@@ -72,17 +72,17 @@ class RecordReader:
                     return
             if len(buffer) >= 5 and (record := self.next()) is not None:
                 yield record
-        data = memoryview(data)
+        view = memoryview(data)
         while end - position >= 5:
-            length = self._measure(data, position)
+            length = self._measure(view, position)
             start = position + 5
             if end - start < length:
                 break
             position_next = start + length
-            yield self.opener.open(bytes(data[position:start]), data[start:position_next])
+            yield self.opener.open(bytes(view[position:start]), view[start:position_next])
             position = position_next
         if position < end:
-            buffer += data[position:]
+            buffer += view[position:]
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""
@@ -115,8 +115,7 @@ class RecordWriter:
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []
-        # 5.1: the first ClientHello's record says 0x0301, for servers that are easily startled.
-        self.sealer: Sealer = PlainSealer(0x0301)
+        self.sealer: Sealer = PlainSealer()
         self.max_plaintext = MAX_PLAINTEXT
 
     @property

@@ -36,7 +36,7 @@ class Sealer(Protocol):
     sequence: int
     limit: int
 
-    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
         """One whole record, header included, of at most :data:`MAX_PLAINTEXT` bytes."""
 
 
@@ -66,7 +66,7 @@ class PlainSealer:
     def __init__(self, version: int = 0x0303) -> None:
         self.version = version
 
-    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
         """The content behind a record header."""
         header = content_type << 32 | self.version << 16 | len(content)
         return header.to_bytes(5, "big") + content
@@ -152,7 +152,7 @@ class Sealer13:
         self.sequence = 0
         self.limit = suite.record_limit
 
-    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
         """Encrypts one record."""
         inner = b"".join((content, _TYPE[content_type]))
         if self._padding > 1:
@@ -222,7 +222,7 @@ class Sealer12:
         self.sequence = 0
         self.limit = 1 << 62
 
-    def seal(self, content_type: int, content: bytes | memoryview) -> bytes:
+    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
         """Encrypts one record."""
         sequence, length = self.sequence, len(content)
         extra = (sequence << 40 | content_type << 32 | 0x0303 << 16 | length).to_bytes(13, "big")
@@ -242,5 +242,5 @@ def _bad_record() -> ProtocolError:
     )
 
 
-_TYPE = {kind: bytes([kind]) for kind in ContentType}
+_TYPE: dict[int, bytes] = {kind: bytes([kind]) for kind in ContentType}
 _HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + 16

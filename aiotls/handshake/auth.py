@@ -23,6 +23,7 @@ from .channel import Channel, resolve
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from ..crypto.suites import Suite
     from ..identity import Identity
 
 SERVER_CONTEXT = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
@@ -122,13 +123,24 @@ async def verify_peer(
     return peer
 
 
-def read_chain(certificate: Certificate) -> tuple[bytes, ...]:
-    """The DER certificates of a message that is not empty."""
-    entries = certificate.entries
-    if len(entries) > MAX_CHAIN:
-        raise CertificateError(
-            Alert.BAD_CERTIFICATE, f"the peer sent a chain of {len(entries)} certificates"
+def check_chain(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """A chain of a length that makes sense."""
+    if not chain:
+        raise ProtocolError(
+            Alert.DECODE_ERROR,
+            "the peer sent an empty certificate chain",
+            reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
         )
+    if len(chain) > MAX_CHAIN:
+        raise CertificateError(
+            Alert.BAD_CERTIFICATE, f"the peer sent a chain of {len(chain)} certificates"
+        )
+    return chain
+
+
+def read_chain(certificate: Certificate) -> tuple[bytes, ...]:
+    """The DER certificates of a TLS 1.3 message that is not empty."""
+    entries = certificate.entries
     for entry in entries:
         entry.extensions.check(Context.CERTIFICATE)
         for kind in entry.extensions.types:
@@ -139,7 +151,7 @@ def read_chain(certificate: Certificate) -> tuple[bytes, ...]:
                 "not asked for",
                 reason="UNEXPECTED_EXTENSION",
             )
-    return tuple(entry.data for entry in entries)
+    return check_chain(tuple(entry.data for entry in entries))
 
 
 def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
@@ -156,6 +168,18 @@ def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
 def check_scheme(config: Config, scheme: int) -> None:
     """RFC 8446, section 4.4.3: one that was offered, and never PKCS #1 v1.5 or SHA-1."""
     if scheme not in config.signature_schemes or scheme in signatures.CERTIFICATE_ONLY:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the peer signed with {SignatureScheme.label(scheme)}, which was not offered",
+            reason="WRONG_SIGNATURE_TYPE",
+        )
+
+
+def check_scheme12(config: Config, suite: Suite | None, scheme: int) -> None:
+    """RFC 5246, section 7.4.3: one that was offered, and that fits the cipher suite's name."""
+    if scheme not in config.signature_schemes or (
+        suite is not None and not signatures.fits_suite(scheme, suite)
+    ):
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
             f"the peer signed with {SignatureScheme.label(scheme)}, which was not offered",

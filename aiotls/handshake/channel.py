@@ -18,10 +18,10 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from ..crypto.aead import Opener12, Opener13, PlainOpener, PlainSealer, Sealer12, Sealer13
-from ..enums import Alert, ContentType, HandshakeType, ProtocolVersion, Want
+from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, ProtocolError, Truncated
 from ..record import RecordReader, RecordWriter
 from ..wire.messages import Message
@@ -64,8 +64,7 @@ class Channel:
         self.writer = writer
         self.transcript = Transcript()
         self.client_random = b""
-        self.suite: Suite
-        """Set by :meth:`choose_suite`, before any keys exist."""
+        self._suite: Suite | None = None
         self.expecting: tuple[type[Message], ...] = ()
         """What the handshake waits for; the state, as far as anyone outside can see one."""
         self.input_ended = False
@@ -77,12 +76,17 @@ class Channel:
         """Whether a change_cipher_spec may come now (RFC 8446, section 5)."""
         self._messages = bytearray()
         self._flight = bytearray()
+        self._ccs_due = False
         self._ignored = 0
         self._warnings = 0
 
     # -- receiving -----------------------------------------------------------------------------
 
-    async def recv(self, *expected: type[M]) -> M:
+    @overload
+    async def recv(self, first: type[M], /) -> M: ...
+    @overload
+    async def recv(self, first: type[M], second: type[N], /) -> M | N: ...
+    async def recv(self, *expected: type[Message]) -> Message:
         """The next handshake message, which has to be one of the *expected* types.
 
         It is added to the transcript. Raises ProtocolError (unexpected_message) for another
@@ -175,8 +179,9 @@ class Channel:
                 "the peer sent an alert in the middle of a handshake message",
                 reason="UNEXPECTED_RECORD",
             )
-        alert = read_alert(content)
-        if alert == Alert.USER_CANCELED:  # 6.1: a close_notify is to follow
+        warning, alert = read_alert(content)
+        version = self._suite.version if self._suite is not None else ProtocolVersion.TLSv1_2
+        if alert != Alert.CLOSE_NOTIFY and is_ignorable(warning, alert, version):
             self._warnings += 1
             if self._warnings > MAX_WARNINGS:
                 raise ProtocolError(
@@ -260,8 +265,19 @@ class Channel:
             self._write_flight()
             self.writer.write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
 
+    def owe_ccs(self) -> None:
+        """The same, before the next flight, or before the alert that takes its place."""
+        self._ccs_due = self.config.middlebox_compatibility
+
+    def settle(self) -> None:
+        """Writes what has to stand before whatever is sent next."""
+        if self._ccs_due:
+            self._ccs_due = False
+            self.writer.write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+
     def _write_flight(self) -> None:
         if self._flight:
+            self.settle()
             self.writer.write(ContentType.HANDSHAKE, bytes(self._flight))
             self._flight.clear()
 
@@ -303,20 +319,41 @@ class Channel:
         if self.config.key_log is not None:
             self.config.key_log(f"{label} {self.client_random.hex()} {secret.hex()}")
 
+    @property
+    def suite(self) -> Suite:
+        """The cipher suite, once it is agreed on."""
+        if self._suite is None:
+            raise RuntimeError("no cipher suite has been chosen")
+        return self._suite
+
     def choose_suite(self, suite: Suite) -> None:
         """The suite is agreed on: the transcript's hash is known."""
-        self.suite = suite
+        self._suite = suite
         self.transcript.start(suite.hash_name, keep=suite.version < ProtocolVersion.TLSv1_3)
 
 
-def read_alert(content: bytes) -> int:
-    """The description in an alert record; RFC 8446, section 6 has us ignore the level."""
+def read_alert(content: bytes) -> tuple[bool, int]:
+    """Whether an alert record says that it is only a warning, and its description."""
     if len(content) != 2:
         raise ProtocolError(
             Alert.DECODE_ERROR if content else Alert.UNEXPECTED_MESSAGE,
             f"the peer sent an alert record of {len(content)} bytes",
             reason="BAD_ALERT",
         )
-    return content[1]
+    level, description = content
+    if level not in (AlertLevel.WARNING, AlertLevel.FATAL):
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the peer sent an alert of the unknown level {level}",
+            reason="UNKNOWN_ALERT_TYPE",
+        )
+    return level == AlertLevel.WARNING, description
 
 
+def is_ignorable(warning: bool, alert: int, version: int) -> bool:
+    """Whether a connection goes on after this alert.
+
+    RFC 8446, section 6: in TLS 1.3 the level means nothing, and only user_canceled does not end
+    the connection; RFC 5246, section 7.2.2: before, every warning may be ignored.
+    """
+    return alert == Alert.USER_CANCELED or (warning and version < ProtocolVersion.TLSv1_3)

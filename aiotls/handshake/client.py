@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ..config import ClientConfig
+from ..crypto.aead import PlainSealer
+from ..enums import ProtocolVersion
 from ..wire.messages import ServerHello
 from .channel import Channel
+from .client12 import client12
 from .client13 import client13
 from .established import Established
 from .offer import check_version, make_offer
@@ -19,10 +22,15 @@ async def handshake(channel: Channel, server_name: str | None) -> Established:
     session = await take_session(config, server_name)
     offer = make_offer(channel, config, server_name, session)
     channel.client_random = offer.hello.random
+    # 5.1: the first record alone says 0x0301, for servers that are easily startled
+    channel.writer.sealer = PlainSealer(0x0301)
     channel.send(offer.hello)
     await channel.flush()
+    channel.writer.sealer = PlainSealer()
     channel.accept_ccs = True
 
     hello = await channel.recv(ServerHello)
     check_version(offer, hello)
-    return await client13(channel, offer, hello)
+    if hello.version == ProtocolVersion.TLSv1_3:
+        return await client13(channel, offer, hello)
+    return await client12(channel, offer, hello)

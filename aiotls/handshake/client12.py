@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..config import CertificateQuery
 from ..crypto import schedule12, signatures
 from ..crypto.suites import SUITES
-from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion
+from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import ProtocolError
 from ..sessions import MAX_LIFETIME, Session
 from ..wire import extensions as ext
@@ -41,6 +41,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     """Carries the handshake from the ServerHello to the last Finished."""
     check_server_hello(offer, hello)
     check_hello12(hello)
+    channel.accept_ccs = False
     suite = SUITES[hello.cipher_suite]
     channel.choose_suite(suite)
     alpn = selected_protocol(offer, hello.extensions.get(ext.ALPN_SELECTED))
@@ -214,7 +215,7 @@ def agree(channel: Channel, offer: Offer, exchange: ServerKeyExchange) -> tuple[
 
 async def show_identity(
     channel: Channel, offer: Offer, request: CertificateRequest12
-) -> tuple[Identity | None, int | None]:
+) -> tuple[Identity | None, SignatureScheme | None]:
     """Sends the client's Certificate, an empty one where there is nothing to show."""
     config = offer.config
     identity = config.identity

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..config import CertificateQuery
 from ..crypto.schedule13 import EarlySecret, HandshakeSecret, finished
 from ..crypto.suites import SUITES
-from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..enums import Alert, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.messages import (
@@ -51,6 +51,9 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
     channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
     channel.install_read(server_secret)
+    if not offer.retried:
+        channel.owe_ccs()
+    channel.install_write(client_secret)  # 6.2: an alert is protected from here on
 
     # {EncryptedExtensions}
     extensions = (await channel.recv(EncryptedExtensions)).extensions
@@ -58,13 +61,10 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}
-    request, peer = None, key.session.peer if key is not None and key.session is not None else None
+    request, peer = None, resumed_peer(key)
     if key is None:
-        message = await channel.recv(CertificateRequest, Certificate)
-        if isinstance(message, CertificateRequest):
-            request = check_request(message)
-            message = await channel.recv(Certificate)
-        peer = await verify_server(channel, offer, message)
+        request, certificate = await receive_certificate(channel)
+        peer = await verify_server(channel, offer, certificate)
 
     # {Finished}
     expected = finished(suite, server_secret, transcript.digest())
@@ -80,9 +80,6 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
 
     # {Certificate*}  {CertificateVerify*}  {Finished}
-    if not offer.retried:
-        channel.send_ccs()
-    channel.install_write(client_secret)
     identity, scheme = None, None
     if request is not None:
         identity, scheme = await prove_identity(channel, offer, request)
@@ -183,6 +180,21 @@ def selected_protocol(offer: Offer, selected: bytes | None) -> bytes | None:
     return selected
 
 
+async def receive_certificate(
+    channel: Channel,
+) -> tuple[CertificateRequest | None, Certificate]:
+    """The server's Certificate, and the CertificateRequest that may come before it."""
+    message = await channel.recv(CertificateRequest, Certificate)
+    if isinstance(message, Certificate):
+        return None, message
+    return check_request(message), await channel.recv(Certificate)
+
+
+def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
+    """The server as it was verified when the session began."""
+    return key.session.peer if key is not None and key.session is not None else None
+
+
 async def verify_server(channel: Channel, offer: Offer, certificate: Certificate) -> auth.Peer:
     """RFC 8446, section 4.4.2.4: the server's certificate is never empty."""
     if certificate.context:
@@ -213,7 +225,7 @@ def check_request(request: CertificateRequest) -> CertificateRequest:
 
 async def prove_identity(
     channel: Channel, offer: Offer, request: CertificateRequest
-) -> tuple[Identity | None, int | None]:
+) -> tuple[Identity | None, SignatureScheme | None]:
     """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
     config = offer.config
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()

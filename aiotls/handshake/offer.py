@@ -45,6 +45,9 @@ class Offer:
     keys: tuple[PreSharedKey, ...] = ()
     """The pre-shared keys that were offered, in order."""
 
+    session12: Session | None = None
+    """The TLS 1.2 session that was offered."""
+
     retried: bool = False
 
     @property
@@ -61,24 +64,54 @@ def make_offer(
     exchanges = make_key_exchanges(config)
     shares = [KeyShareEntry(group, exchange.share) for group, exchange in exchanges.items()]
     rows = hello_extensions(config, server_name)
+    session12 = None
+    if session is not None and session.version == ProtocolVersion.TLSv1_2:
+        session12 = session
+    if ProtocolVersion.TLSv1_2 in config.versions:
+        rows += hello12_extensions(config, session12)
     suites: tuple[int, ...] = config.suites
-    if config.grease:
-        grease = Grease(random(5))
+    grease = Grease(random(5)) if config.grease else None
+    if grease is not None:
         suites = (grease.suite, *suites)
         shares.insert(0, KeyShareEntry(grease.group, b"\0"))
         rows = grease.season(rows)
     rows.append((ext.KEY_SHARE, tuple(shares)))
-    if config.grease:
+    if grease is not None:
         rows.append((grease.last_extension, b"\0"))
     hello = ClientHello(
         random=random(32),
-        session_id=random(32) if config.middlebox_compatibility else b"",
+        session_id=make_session_id(config, session12),
         cipher_suites=suites,
         extensions=Extensions.build(rows),
     )
     keys = offered_keys(config, session)
     hello = bind(channel, hello, keys, config.clock())
-    return Offer(config, hello, exchanges, server_name, keys)
+    return Offer(config, hello, exchanges, server_name, keys, session12)
+
+
+def make_session_id(config: ClientConfig, session: Session | None) -> bytes:
+    """A session's number, or any number where an echo tells something.
+
+    RFC 8446, appendix D.4: middleboxes want one; RFC 5077, section 3.4: a server that takes a
+    ticket says so by echoing it.
+    """
+    if session is not None and session.session_id:
+        return session.session_id
+    if session is not None or config.middlebox_compatibility:
+        return config.random(32)
+    return b""
+
+
+def hello12_extensions(config: ClientConfig, session: Session | None) -> list[tuple[Any, Any]]:
+    """What only a TLS 1.2 server answers."""
+    rows: list[tuple[Any, Any]] = [
+        (ext.EXTENDED_MASTER_SECRET, True),
+        (ext.RENEGOTIATION_INFO, b""),
+        (ext.EC_POINT_FORMATS, (0,)),
+    ]
+    if config.session_cache is not None:
+        rows.append((ext.SESSION_TICKET, session.ticket if session is not None else b""))
+    return rows
 
 
 def make_key_exchanges(config: ClientConfig) -> dict[int, KeyExchange]:
@@ -162,22 +195,25 @@ class Grease:
 def check_version(offer: Offer, hello: ServerHello) -> None:
     """RFC 8446, sections 4.1.3 and 4.2.1: a version that was offered, and no downgrade."""
     version = hello.version
-    if hello.legacy_version != ProtocolVersion.TLSv1_2 and hello.extensions.get(
-        ext.SELECTED_VERSION
-    ):
+    selected = hello.extensions.get(ext.SELECTED_VERSION)
+    if selected is not None and hello.legacy_version != ProtocolVersion.TLSv1_2:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER, "the server's legacy_version is not that of TLS 1.2"
         )
-    if version in offer.config.versions:
+    downgraded = (
+        version <= ProtocolVersion.TLSv1_2 < offer.config.max_version
+        and hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11)
+    )
+    if version in offer.config.versions and not downgraded:
         return
-    if hello.extensions.get(ext.SELECTED_VERSION) is not None:
+    if selected is not None:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
             f"the server selected the version {ProtocolVersion.label(version)}, which was not "
             "offered",
             reason="WRONG_SSL_VERSION",
         )
-    if hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11):
+    if downgraded:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
             "the server speaks TLS 1.3, but the connection was tampered with to go below it",
@@ -194,7 +230,8 @@ def check_version(offer: Offer, hello: ServerHello) -> None:
 
 def check_server_hello(offer: Offer, hello: ServerHello) -> None:
     """RFC 8446, section 4.1.3: each field is an echo, or a choice from what was offered."""
-    if hello.session_id != offer.hello.session_id:
+    tls13 = hello.version == ProtocolVersion.TLSv1_3
+    if tls13 and hello.session_id != offer.hello.session_id:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
             "the server did not echo the session id",

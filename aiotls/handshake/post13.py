@@ -80,7 +80,7 @@ class PostHandshake:
                 break
             kind, body = messages[0], bytes(messages[4 : 4 + length])
             del messages[: 4 + length]
-            if kind == HandshakeType.KEY_UPDATE:
+            if kind == HandshakeType.KEY_UPDATE and isinstance(self.reader.opener, Opener13):
                 self._take_key_update(KeyUpdate.parse(body))
             else:
                 others.append((kind, body))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ..enums import ProtocolVersion
 from ..wire.messages import ClientHello
 from .channel import Channel
 from .established import Established
 from .selection import check_hello, choose_config, choose_version
+from .server12 import server12
 from .server13 import server13
 
 
@@ -16,5 +18,6 @@ async def handshake(channel: Channel) -> Established:
     config, identity = await choose_config(channel, hello)
     channel.config = config
     check_hello(hello)
-    choose_version(config, hello)
-    return await server13(channel, config, hello, identity)
+    if choose_version(config, hello) == ProtocolVersion.TLSv1_3:
+        return await server13(channel, config, hello, identity)
+    return await server12(channel, config, hello, identity)
