@@ -32,6 +32,7 @@ class GnuTLS(Peer):
         NamedGroup.SECP384R1: "GROUP-SECP384R1",
         NamedGroup.SECP521R1: "GROUP-SECP521R1",
     }
+    accepts = tuple(groups)
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "AES-128-GCM",
         CipherSuite.TLS_AES_256_GCM_SHA384: "AES-256-GCM",

@@ -38,6 +38,7 @@ class Go(Peer):
         NamedGroup.SECP384R1: "0x18",
         NamedGroup.SECP521R1: "0x19",
     }
+    accepts = tuple(groups)
     suites = {}
     keys = frozenset({"ecdsa", "rsa", "ed25519", "mldsa44", "mldsa65", "mldsa87"})
     is_slow_to_start = True

@@ -34,6 +34,7 @@ class Java(Peer):
         NamedGroup.SECP384R1: "secp384r1",
         NamedGroup.SECP521R1: "secp521r1",
     }
+    accepts = tuple(groups)
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",

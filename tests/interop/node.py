@@ -25,6 +25,13 @@ class Node(Peer):
         NamedGroup.SECP384R1: "P-384",
         NamedGroup.SECP521R1: "P-521",
     }
+    accepts = (
+        NamedGroup.X25519MLKEM768,
+        NamedGroup.X25519,
+        NamedGroup.SECP256R1,
+        NamedGroup.SECP384R1,
+        NamedGroup.SECP521R1,
+    )
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",

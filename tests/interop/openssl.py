@@ -33,6 +33,7 @@ class OpenSSL(Peer):
         NamedGroup.SECP384R1: "P-384",
         NamedGroup.SECP521R1: "P-521",
     }
+    accepts = tuple(groups)
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
@@ -85,7 +85,12 @@ class Peer:
     groups: ClassVar[Mapping[NamedGroup, str]]
     """The key exchanges that it can be told to use, with its names for them."""
 
+    accepts: ClassVar[Collection[NamedGroup]] = ()
+    """The key exchanges that it takes part in without being told to."""
+
     suites: ClassVar[Mapping[CipherSuite, str]]
+    """The cipher suites that it can be told to use, with its names for them."""
+
     keys: ClassVar[frozenset[str]] = frozenset({"ecdsa", "rsa", "ed25519"})
     """The kinds of key in certificates that it takes."""
 
@@ -95,7 +100,11 @@ class Peer:
     """Whether its payloads are the bodies of HTTP requests and responses."""
 
     has_alpn: ClassVar[bool] = True
-    has_client_certificates: ClassVar[bool] = True
+    checks_names: ClassVar[bool] = True
+    takes_several_groups: ClassVar[bool] = True
+    refuses_in_http: ClassVar[bool] = False
+    """Whether a server says in HTTP, not by an alert, that it wants a client certificate."""
+
     client_updates_keys: ClassVar[bool] = False
     server_updates_keys: ClassVar[bool] = False
     is_slow_to_start: ClassVar[bool] = False
@@ -357,6 +366,11 @@ def listening_thread(serve: Callable[[socket.socket], object]) -> Iterator[Serve
 def describe(error: BaseException) -> str:
     """An exception as a line of a log."""
     return f"{type(error).__name__}: {error!s} {error.args!r}"
+
+
+def lines(size: int) -> bytes:
+    """About *size* bytes of lines, no two of them alike. Text, as gnutls-serv needs it."""
+    return b"".join(b"line %010d\n" % number for number in range(size // 16))
 
 
 # --- HTTP, for peers that speak nothing simpler

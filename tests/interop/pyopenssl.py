@@ -28,26 +28,35 @@ class PyOpenSSL(Peer):
         NamedGroup.SECP384R1: "P-384",
         NamedGroup.SECP521R1: "P-521",
     }
+    accepts = (
+        NamedGroup.X25519MLKEM768,
+        NamedGroup.X25519,
+        NamedGroup.SECP256R1,
+        NamedGroup.SECP384R1,
+        NamedGroup.SECP521R1,
+    )
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
         CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
     }
     keys = frozenset({"ecdsa", "rsa", "ed25519", "ed448", "mldsa65"})
+    checks_names = False
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("OpenSSL") is None:
             return "the package pyopenssl is not installed"
         return None
 
-    def context(self, settings: Settings, *, server_side: bool) -> Any:
+    def context(self, settings: Settings, complaints: _Complaints, *, server_side: bool) -> Any:
         from OpenSSL import SSL
 
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
         if settings.trust:
             context.load_verify_locations(str(settings.trust))
-            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+            mode = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+            context.set_verify(mode, complaints.take)
         if settings.credentials:
             context.use_certificate_chain_file(str(settings.credentials.chain))
             context.use_privatekey_file(str(settings.credentials.key))
@@ -75,8 +84,9 @@ class PyOpenSSL(Peer):
         from OpenSSL import SSL
 
         data = bytearray()
+        complaints = _Complaints()
         try:
-            context = self.context(settings, server_side=False)
+            context = self.context(settings, complaints, server_side=False)
             with socket.create_connection((HOST, port), PATIENCE) as plain:
                 plain.settimeout(None)  # pyOpenSSL knows sockets that block and those that do not
                 tls = SSL.Connection(context, plain)
@@ -89,13 +99,13 @@ class PyOpenSSL(Peer):
                 with contextlib.suppress(SSL.Error):
                     tls.shutdown()
         except (OSError, SSL.Error) as error:
-            return Outcome(bytes(data), describe(error))
+            return Outcome(bytes(data), f"{describe(error)} {complaints}")
         return Outcome(bytes(data), "")
 
     def serve(self, settings: Settings) -> contextlib.AbstractContextManager[Server]:
         from OpenSSL import SSL
 
-        context = self.context(settings, server_side=True)
+        context = self.context(settings, _Complaints(), server_side=True)
 
         def echo(plain: socket.socket) -> None:
             plain.settimeout(None)
@@ -108,6 +118,24 @@ class PyOpenSSL(Peer):
             tls.shutdown()
 
         return listening_thread(echo)
+
+
+class _Complaints:
+    """What OpenSSL has found wrong with certificates; its exceptions do not say."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def take(self, _tls: Any, _certificate: Any, error: int, _depth: int, accepted: int) -> bool:
+        from OpenSSL import SSL
+
+        if not accepted:
+            text = SSL._ffi.string(SSL._lib.X509_verify_cert_error_string(error))
+            self._texts.append(text.decode())
+        return bool(accepted)
+
+    def __str__(self) -> str:
+        return ", ".join(self._texts)
 
 
 def _exchange(tls: Any, plain: socket.socket, payload: bytes) -> Iterator[bytes]:

@@ -101,7 +101,9 @@ class StandardLibrary(SSLModule):
         NamedGroup.SECP384R1: "secp384r1",
         NamedGroup.SECP521R1: "secp521r1",
     }
+    accepts = (NamedGroup.X25519, *groups)
     suites = {}
+    takes_several_groups = False
 
     def restrict(self, context: Any, settings: Settings) -> None:
         for group in settings.groups:
@@ -113,7 +115,18 @@ class Rustls(SSLModule):
 
     name = "rustls"
     module = "rtls"
+
+    def close(self, tls: Any) -> None:
+        with contextlib.suppress(OSError):
+            tls.unwrap().close()  # a new socket for the same descriptor
+
     groups = {}
+    accepts = (
+        NamedGroup.X25519MLKEM768,
+        NamedGroup.X25519,
+        NamedGroup.SECP256R1,
+        NamedGroup.SECP384R1,
+    )
     suites = {
         CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
@@ -130,12 +143,14 @@ class BoringSSL(SSLModule):
 
     name = "boringssl"
     module = "utls"
+    keys = frozenset({"ecdsa", "rsa"})  # as a client it does not offer ed25519
     groups = {
         NamedGroup.X25519: "X25519",
         NamedGroup.SECP256R1: "P-256",
         NamedGroup.SECP384R1: "P-384",
         NamedGroup.X25519MLKEM768: "X25519MLKEM768",
     }
+    accepts = tuple(groups)
     suites = {}
 
     def restrict(self, context: Any, settings: Settings) -> None:

@@ -42,6 +42,7 @@ SUITES = {
 class Curl(Peer):
     name = "curl"
     groups = GROUPS
+    accepts = tuple(GROUPS)
     suites = SUITES
     is_server = False
     speaks_http = True
@@ -81,9 +82,11 @@ class Curl(Peer):
 class Nginx(Peer):
     name = "nginx"
     groups = GROUPS
+    accepts = tuple(GROUPS)
     suites = SUITES
     speaks_http = True
     has_alpn = False
+    refuses_in_http = True
 
     def missing(self) -> str | None:
         return missing_programs("nginx")

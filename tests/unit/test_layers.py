@@ -23,7 +23,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config", "identity", "trust", "sessions", "keylog"}),
     frozenset({"record", "handshake"}),
     frozenset({"connection"}),
-    frozenset({"inspection", "transport", "streams", "loop"}),
+    frozenset(
+        {"inspection", "transport", "phases", "streams", "endpoints", "stream_handshake", "loop"}
+    ),
     frozenset({"openssl", "ssl", "trace", "contrib"}),
     frozenset({"cli", "__main__", "__init__"}),
 )

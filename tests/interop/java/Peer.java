@@ -45,7 +45,7 @@ public final class Peer {
                 connect();
             }
         } catch (IOException error) {
-            System.err.println("error: " + error);
+            report(error);
             System.exit(1);
         }
         System.exit(0);
@@ -137,17 +137,23 @@ public final class Peer {
             describe(connection);
             copy(connection.getInputStream(), connection.getOutputStream());
         } catch (IOException error) {
+            report(error);
+        }
+    }
+
+    private static void report(Throwable error) {
+        for (; error != null; error = error.getCause()) {
             System.err.println("error: " + error);
         }
     }
 
     private static void connect() throws Exception {
         int port = Integer.parseInt(OPTIONS.get("port"));
+        // The name is looked for in the certificate; there is no other that could be found there.
+        byte[] loopback = InetAddress.getLoopbackAddress().getAddress();
+        InetAddress host = InetAddress.getByAddress(OPTIONS.get("name"), loopback);
         SSLSocket connection =
-                (SSLSocket)
-                        context()
-                                .getSocketFactory()
-                                .createSocket(InetAddress.getLoopbackAddress(), port);
+                (SSLSocket) context().getSocketFactory().createSocket(host, port);
         SSLParameters parameters = restrict(connection.getSSLParameters());
         parameters.setServerNames(List.of(new SNIHostName(OPTIONS.get("name"))));
         parameters.setEndpointIdentificationAlgorithm("HTTPS");
@@ -160,7 +166,7 @@ public final class Peer {
                             try {
                                 copy(connection.getInputStream(), System.out);
                             } catch (IOException error) {
-                                System.err.println("error: " + error);
+                                report(error);
                             }
                             System.out.close();
                         });
