@@ -1,0 +1,13 @@
+"""Whom to believe: trust anchors, the checking of a peer's certificate, and server names.
+
+Paths and names are checked by ``cryptography.x509.verification``. What this package adds is which
+anchors and which policy that is asked with, and, when the answer is no, an account of why.
+"""
+
+from __future__ import annotations
+
+from .certificates import is_pss_only, parse_certificate
+from .names import check_name
+from .store import TrustStore
+
+__all__ = ["TrustStore", "check_name", "is_pss_only", "parse_certificate"]
