@@ -1,0 +1,393 @@
+"""``aiotls connect``: a verified connection to a server, then a pipe.
+
+The verdict and the facts go to standard error, and the data to standard output, so that both
+can be redirected by themselves. What comes on standard input is sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import re
+import sys
+import threading
+import time
+from typing import Any
+
+from ..config import ClientConfig
+from ..connection import TLSConnection
+from ..endpoints import start_tls
+from ..errors import TLSError, UsageError
+from ..identity import Identity
+from ..streams import LIMIT, StreamReaderProtocol
+from ..transport import TLSTransport
+from ..trust import TrustStore, check_name
+from . import report, starttls
+from .main import OK, UNVERIFIED, USAGE, Failure, run_async
+from .terminal import Terminal
+
+CHUNK = 1 << 16
+DEFAULT_PORT = 443
+
+
+def register(commands: Any) -> None:
+    """Declares the command's arguments."""
+    command = commands.add_parser(
+        "connect",
+        help="connect to a server, say whether it is who it should be, then pipe",
+        description=__doc__.partition("\n\n")[2],
+        epilog="Example: printf 'HEAD / HTTP/1.0\\r\\nHost: example.com\\r\\n\\r\\n' | "
+        "aiotls connect example.com",
+    )
+    add_target(command)
+    command.add_argument(
+        "--linger",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="when standard input has ended: how long the server may be silent until this side "
+        "closes (default: %(default)s)",
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print the facts as one JSON object, and do not pipe"
+    )
+    command.set_defaults(run=run)
+
+
+def add_target(command: argparse.ArgumentParser) -> None:
+    """The arguments that say whom to talk to and how."""
+    command.add_argument(
+        "target", metavar="HOST[:PORT]", help="port 443 unless --starttls is given"
+    )
+    command.add_argument(
+        "--alpn",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="offer an application protocol, such as h2 or http/1.1; repeat for more",
+    )
+    command.add_argument(
+        "--servername", metavar="NAME", help="ask for, and verify, this name instead of HOST"
+    )
+    command.add_argument("--cafile", metavar="FILE", help="trust these PEM certificates only")
+    command.add_argument("--cert", metavar="FILE", help="client certificate chain, PEM")
+    command.add_argument("--key", metavar="FILE", help="its key, PEM, if not in the same file")
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        help="go on with a server that cannot be verified (the exit code says so)",
+    )
+    command.add_argument(
+        "--starttls",
+        choices=sorted(starttls.DIALOGUES),
+        help="begin in the plaintext of this protocol",
+    )
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="for connecting and the handshake (default: %(default)s)",
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to talk to."""
+
+    host: str
+    port: int
+    name: str
+    """What the server is to be verified by."""
+
+    starttls: str | None
+    timeout: float
+
+    @property
+    def label(self) -> str:
+        """The host, as the verdict names it."""
+        return self.host if self.name == self.host else f"{self.host} as {self.name}"
+
+
+def parse_target(options: argparse.Namespace) -> Target:
+    """HOST[:PORT] and what belongs to it. Raises Failure for what cannot be right."""
+    port = starttls.DIALOGUES[options.starttls][0] if options.starttls else DEFAULT_PORT
+    host, port = split_target(options.target, port)
+    try:
+        name = check_name(options.servername or host)
+    except UsageError as error:
+        raise Failure(str(error), hint=error.hint, code=USAGE) from error
+    if not options.timeout > 0:
+        raise Failure("--timeout is a positive number of seconds", code=USAGE)
+    return Target(host, port, name, options.starttls, options.timeout)
+
+
+def split_target(text: str, port: int) -> tuple[str, int]:
+    """``host``, ``host:port``, ``[v6]:port``, ``v6`` or an https URL as host and port."""
+    scheme, found, rest = text.partition("://")
+    if found:
+        if scheme != "https":
+            raise Failure(f"{scheme}:// is not TLS; give HOST:PORT", code=USAGE)
+        text = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        rest = rest.removeprefix(":") if rest.startswith(":") else rest and "?"
+    elif text.count(":") > 1:
+        host, rest = text, ""
+    else:
+        host, colon, rest = text.partition(":")
+        if colon and not rest:
+            rest = "?"
+    if not host:
+        raise Failure("a host is missing: HOST[:PORT]", code=USAGE)
+    if rest:
+        if not (rest.isascii() and rest.isdigit() and 0 < int(rest[:6]) < 65_536):
+            raise Failure(f"{text!r} has no port from 1 to 65535", code=USAGE)
+        port = int(rest)
+    return host, port
+
+
+def make_config(options: argparse.Namespace) -> ClientConfig:
+    """The configuration that the options ask for. Raises UsageError."""
+    if options.key and not options.cert:
+        raise Failure("--key needs --cert", code=USAGE)
+    return ClientConfig(
+        trust=TrustStore.from_files(cafile=options.cafile) if options.cafile else None,
+        identity=Identity.from_files(options.cert, options.key) if options.cert else None,
+        alpn_protocols=options.alpn,
+        dangerous_disable_verification=options.insecure,
+    )
+
+
+@dataclasses.dataclass(slots=True)
+class Link:
+    """An established connection, and how long it took."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    transport: TLSTransport
+    address: str
+    tcp: float
+    handshake: float
+
+    @property
+    def connection(self) -> TLSConnection:
+        """The engine."""
+        return self.transport.connection
+
+
+async def open_link(target: Target, config: ClientConfig) -> Link:
+    """Connects, leads the plaintext dialogue if there is one, and shakes hands."""
+    loop = asyncio.get_running_loop()
+    start = time.perf_counter()
+    async with _deadline(target):
+        plain_transport, plain = await loop.create_connection(
+            starttls.Plaintext, target.host, target.port
+        )
+    tcp = time.perf_counter() - start
+    try:
+        async with _deadline(target):
+            if target.starttls is not None:
+                await starttls.upgrade(target.starttls, plain, target.name)
+            peer = plain_transport.get_extra_info("peername")
+            start = time.perf_counter()
+            reader = asyncio.StreamReader(limit=LIMIT, loop=loop)
+            protocol = StreamReaderProtocol(reader, loop=loop)
+            transport = await start_tls(
+                plain_transport,
+                protocol,
+                config,
+                server_hostname=target.name,
+                ssl_handshake_timeout=target.timeout,
+            )
+    except BaseException:
+        plain_transport.abort()
+        raise
+    handshake = time.perf_counter() - start
+    protocol.connection_made(transport)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    address = f"{peer[0]}:{peer[1]}" if ":" not in peer[0] else f"[{peer[0]}]:{peer[1]}"
+    return Link(reader, writer, transport, address, tcp, handshake)
+
+
+class _deadline:
+    """asyncio.timeout with a message."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._timeout = asyncio.timeout(target.timeout)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*exc)
+        except TimeoutError:
+            target = self._target
+            raise TimeoutError(
+                f"no answer from {target.host} port {target.port} in {target.timeout:g} s"
+            ) from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    target = parse_target(options)
+    config = make_config(options)
+    return run_async(lambda: connect(target, config, options))
+
+
+async def connect(target: Target, config: ClientConfig, options: argparse.Namespace) -> int:
+    """One connection, from the handshake to its end."""
+    link = await open_link(target, config)
+    try:
+        told = report.facts(link.connection)
+        reason = None
+        if config.dangerous_disable_verification:
+            reason = _what_insecure_skipped(link.connection, target, config)
+        if options.json:
+            told |= {
+                "ok": reason is None,
+                "reason": reason,
+                "address": link.address,
+                "tcp_seconds": link.tcp,
+                "handshake_seconds": link.handshake,
+            }
+            print(json.dumps(told, indent=2))
+        else:
+            _show(target, link, told, reason)
+            await pipe(link, options.linger)
+    finally:
+        await close(link)
+    return OK if reason is None else UNVERIFIED
+
+
+def _what_insecure_skipped(connection: TLSConnection, target: Target, config: ClientConfig) -> str:
+    """Why the verification would have failed, or that no one looked."""
+    peer = connection.peer
+    chain = () if peer is None else peer.chain
+    reason = report.why_unverified(chain, target.name, config.trust, config.clock())
+    return reason or "--insecure was given, though its certificate is in order"
+
+
+def _show(target: Target, link: Link, told: dict[str, Any], reason: str | None) -> None:
+    terminal = Terminal.of(sys.stderr)
+    terminal.line(report.verdict(terminal, target.label, told, reason))
+    lines = report.fact_lines(told)
+    lines.append(f"{link.address}, {report.timing_line(link.tcp, link.handshake)}")
+    for line in lines:
+        terminal.line(terminal.paint("*", "dim") + " " + line)
+    terminal.flush()
+
+
+async def close(link: Link) -> None:
+    """Says goodbye; a peer that does not wait for it is no failure of this command."""
+    link.writer.close()
+    try:
+        await link.writer.wait_closed()
+    except OSError:  # after the last word, how the peer hung up makes no difference
+        pass
+
+
+# -- the pipe --------------------------------------------------------------------------------------
+
+
+async def pipe(link: Link, linger: float) -> None:
+    """Standard input to the server and the server to standard output, until one of them ends.
+
+    When standard input ends the server may have more to say: this side half-closes after
+    *linger* seconds of silence, as some servers drop a request whose sender has half-closed,
+    and closes after the same time again. If nothing was sent there is nothing to wait for.
+    """
+    pump = _Input(link.writer)
+    pump.start()
+    output = _Output()
+    ended = False
+    while True:
+        waiting: float | None = None
+        if pump.done.is_set():
+            waiting = linger if pump.sent else min(linger, 0.3)
+        data = await _read(link.reader, pump, waiting)
+        if data is None:
+            if not pump.done.is_set():
+                continue
+            if ended or not pump.sent or not link.transport.can_write_eof():
+                return
+            link.writer.write_eof()
+            ended = True
+        elif not data:
+            return
+        else:
+            await output.write(data)
+
+
+async def _read(reader: asyncio.StreamReader, pump: _Input, waiting: float | None) -> bytes | None:
+    """What the server sends; None when it is silent for *waiting* seconds, or the input ended."""
+    reading = asyncio.ensure_future(reader.read(CHUNK))
+    watched: set[asyncio.Future[Any]] = {reading}
+    if waiting is None:
+        ending = asyncio.ensure_future(pump.done.wait())
+        watched.add(ending)
+    try:
+        await asyncio.wait(watched, timeout=waiting, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            return reading.result()
+        return None
+    finally:
+        for future in watched:
+            if not future.done():
+                future.cancel()
+        await asyncio.gather(*watched, return_exceptions=True)
+
+
+class _Input:
+    """Standard input, read by a thread: no loop can wait for a file and a terminal alike."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.done = asyncio.Event()
+        """Set when there is no more input."""
+        self.sent = 0
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Starts the thread. It is not waited for: a read from a terminal has no end."""
+        threading.Thread(target=self._run, name="aiotls-stdin", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            while data := os.read(0, CHUNK):
+                asyncio.run_coroutine_threadsafe(self._send(data), self._loop).result()
+        except (OSError, RuntimeError, asyncio.CancelledError):
+            pass  # the connection or the loop has ended, which the reading side sees
+        except BaseException as error:
+            if not isinstance(error, TLSError):
+                raise
+        try:
+            self._loop.call_soon_threadsafe(self.done.set)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    async def _send(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._writer.write(data)
+        await self._writer.drain()
+
+
+class _Output:
+    """Standard output. Blocking writes are moved off the loop, so that a slow reader of the
+    pipe slows down the server and not this program.
+    """
+
+    async def write(self, data: bytes) -> None:
+        """Writes all of *data*. Raises BrokenPipeError when no one reads any more."""
+        await asyncio.get_running_loop().run_in_executor(None, _write_all, data)
+
+
+def _write_all(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]

@@ -1,0 +1,233 @@
+"""The commands, what ends them, and the exit codes.
+
+Whatever goes wrong ends in one line on standard error, with a hint where there is one, and in
+an exit code that scripts can use; never in a traceback, unless AIOTLS_DEBUG is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn
+
+from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, UsageError
+from ..trace.text import clean
+from .terminal import Terminal
+
+OK, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
+INTERRUPTED = 130
+"""128 and SIGINT, as shells have it."""
+BROKEN_PIPE = 141
+"""128 and SIGPIPE."""
+
+EXIT_CODES = """\
+exit codes:
+  0  all went well, and the peer was verified
+  1  the connection failed
+  2  wrong arguments or unreadable files
+  3  the peer was not verified: its certificate was refused, or --insecure was given
+"""
+
+HINTS = {
+    "WRONG_VERSION_NUMBER": "Is this a TLS port? A service that starts in plaintext needs "
+    "--starttls.",
+    "HTTP_REQUEST": "The other side speaks plain HTTP to a TLS port.",
+    "UNEXPECTED_EOF_WHILE_READING": "Usual causes: not a TLS port, a server that wants another "
+    "name (--servername), or a middlebox that drops what it does not know.",
+    "ALERT_HANDSHAKE_FAILURE": "The two sides have no cipher suite, group or signature scheme in "
+    "common, or the server wants a client certificate (--cert, --key).",
+    "ALERT_PROTOCOL_VERSION": "The server speaks none of the versions that were offered.",
+    "ALERT_UNRECOGNIZED_NAME": "The server does not know this name; try --servername.",
+    "ALERT_CERTIFICATE_REQUIRED": "The server wants a client certificate: --cert and --key.",
+    "ALERT_UNKNOWN_CA": "The other side does not trust the authority of the certificate that it "
+    "was shown.",
+    "ALERT_NO_APPLICATION_PROTOCOL": "The server speaks none of the protocols given with --alpn.",
+}
+
+
+class Failure(Exception):
+    """What ends a command: one line, perhaps a hint, and the exit code."""
+
+    def __init__(self, message: str, *, hint: str | None = None, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in the form of all the others."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, and where to read more."""
+        self.exit(USAGE, f"aiotls: {clean(message)}\n  try: {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """The arguments of every command."""
+    from . import connect, demo, serve  # what is not asked for is not loaded
+
+    top = Parser(
+        prog="aiotls",
+        description="TLS 1.3 for asyncio: see it work, talk to a server, serve.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for module in (demo, connect, serve):
+        module.register(commands)
+    return top
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return f"aiotls {__version__}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    _open_standard_files()
+    top = parser()
+    try:
+        options = top.parse_args(arguments)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else USAGE
+    try:
+        if options.command is None:
+            top.print_help()
+            return USAGE
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _stdout_closed()
+    except Exception as error:
+        if os.environ.get("AIOTLS_DEBUG"):
+            raise
+        return _report(explain(error), options)
+
+
+def _report(failure: Failure, options: argparse.Namespace) -> int:
+    if getattr(options, "json", False):
+        print(json.dumps({"ok": False, "error": failure.message, "hint": failure.hint}))
+        return failure.code
+    terminal = Terminal.of(sys.stderr)
+    word = terminal.paint("aiotls:", "red", "bold")
+    terminal.line(f"{word} {clean(failure.message)}")
+    if failure.hint:
+        terminal.line(f"  hint: {clean(failure.hint, 1000)}")
+    terminal.flush()
+    return failure.code
+
+
+def _open_standard_files() -> None:
+    """A standard file that the parent closed would be reused for a socket; so it is replaced."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    for name, mode in (("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It lives as long as the process does.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
+def _stdout_closed() -> int:
+    """Whoever read the output has gone: nothing to say, and no one to say it to."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())  # or Python complains when it flushes at its end
+    return BROKEN_PIPE
+
+
+def run_async(coroutine: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Runs a command's coroutine on asyncio's own loop."""
+    import asyncio
+
+    return asyncio.run(coroutine())
+
+
+# -- what went wrong, in words ---------------------------------------------------------------------
+
+
+def explain(error: BaseException) -> Failure:
+    """An exception as one line for people, what to do about it, and the exit code."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, TLSError):
+        return _explain_tls(error)
+    if isinstance(error, socket.gaierror):
+        return Failure(
+            f"the host cannot be found: {error.strerror}",
+            hint="Check the name, and whether this machine has a network.",
+        )
+    if isinstance(error, TimeoutError):
+        return Failure(
+            str(error) or "time is up: no answer", hint="A firewall may drop what is sent there."
+        )
+    if isinstance(error, OSError):
+        return _explain_os(error)
+    return Failure(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="AIOTLS_DEBUG=1 shows where. Please report it.",
+    )
+
+
+def _explain_tls(error: TLSError) -> Failure:
+    code = FAILED
+    message = error.message
+    if isinstance(error, UsageError):
+        code = USAGE
+    elif isinstance(error, CertificateError):
+        code = UNVERIFIED
+        message = f"NOT VERIFIED: {message}"
+    elif isinstance(error, AlertReceived):
+        message = f"the handshake failed: {message}"
+    elif isinstance(error, ProtocolError):
+        message = f"the connection was ended: {message} (alert {error.alert.name.lower()})"
+    hint = error.hint or HINTS.get(error.reason)
+    return Failure(message, hint=hint, code=code)
+
+
+def _explain_os(error: OSError) -> Failure:
+    number = error.errno
+    if number is None:
+        # asyncio joins the failures of several addresses into one text.
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        number = int(found[1]) if found else None
+    if number in (errno.ECONNREFUSED, errno.EADDRINUSE, errno.EACCES) or error.filename:
+        return _explain_place(error, number)
+    cause = error.__cause__
+    if isinstance(cause, TLSError):
+        return _explain_tls(cause)
+    if isinstance(error, ConnectionResetError):
+        return Failure(
+            str(error.strerror or error) or "the other side reset the connection",
+            hint=HINTS["UNEXPECTED_EOF_WHILE_READING"],
+        )
+    text = os.strerror(number) if number is not None else str(error) or type(error).__name__
+    return Failure(f"the connection failed: {text}")
+
+
+def _explain_place(error: OSError, number: int | None) -> Failure:
+    if error.filename is not None:
+        text = error.strerror or type(error).__name__
+        return Failure(f"{error.filename}: {text}", code=USAGE)
+    if number == errno.ECONNREFUSED:
+        return Failure("connection refused: nothing listens there", hint="Check host and port.")
+    if number == errno.EADDRINUSE:
+        return Failure("the port is in use", hint="Another --port, or 0 for any.", code=USAGE)
+    return Failure("not permitted", hint="Ports below 1024 are the system's.", code=USAGE)

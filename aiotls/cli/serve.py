@@ -1,0 +1,258 @@
+"""``aiotls serve``: a TLS 1.3 server for a directory, or one that echoes.
+
+A line for each connection and each request goes to standard output; a handshake that fails
+costs one line that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..config import ClientAuth, ServerConfig
+from ..errors import TLSError
+from ..identity import Identity
+from ..streams import start_server
+from ..trace.text import clean
+from ..trust import TrustStore
+from . import http
+from .main import OK, USAGE, Failure, run_async
+from .terminal import Terminal
+
+CHUNK = 1 << 16
+GRACE = 2.0
+"""Seconds that open connections have to finish when the server ends."""
+
+
+def register(commands: Any) -> None:
+    """Declares the command's arguments."""
+    command = commands.add_parser(
+        "serve",
+        help="serve a directory over HTTPS, or echo",
+        description=__doc__.partition("\n\n")[2],
+        epilog="Example: aiotls serve public/ --cert chain.pem --key key.pem --port 8443",
+    )
+    command.add_argument(
+        "directory", nargs="?", metavar="DIR", help="what to serve over HTTP/1.1 (default: echo)"
+    )
+    command.add_argument("--echo", action="store_true", help="send back what comes in")
+    command.add_argument(
+        "--cert", action="append", default=[], metavar="FILE",
+        help="certificate chain, PEM; repeat for more names",
+    )  # fmt: skip
+    command.add_argument(
+        "--key", action="append", default=[], metavar="FILE",
+        help="its key, PEM, if not in the same file; one for each --cert, in the same order",
+    )  # fmt: skip
+    command.add_argument(
+        "--client-ca", metavar="FILE", help="require client certificates from these authorities"
+    )
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    command.add_argument("--port", type=int, default=8443, help="0 for any (default: %(default)s)")
+    command.add_argument(
+        "--alpn", action="append", default=[], metavar="NAME",
+        help="application protocols; http/1.1 with a directory",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no lines for what goes well")
+    command.set_defaults(run=run)
+
+
+def make_config(options: argparse.Namespace) -> ServerConfig:
+    """The configuration that the options ask for. Raises UsageError and Failure."""
+    if not options.cert:
+        raise Failure(
+            "a server needs a certificate: --cert and --key",
+            hint="aiotls demo shows a server without one of your own.",
+            code=USAGE,
+        )
+    if options.key and len(options.key) != len(options.cert):
+        raise Failure("give one --key for each --cert, or none", code=USAGE)
+    keys = options.key or [None] * len(options.cert)
+    pairs = zip(options.cert, keys, strict=True)
+    alpn = options.alpn or (["http/1.1"] if options.directory else [])
+    return ServerConfig(
+        identities=[Identity.from_files(certificate, key) for certificate, key in pairs],
+        trust=TrustStore.from_files(cafile=options.client_ca) if options.client_ca else None,
+        client_auth=ClientAuth.REQUIRED if options.client_ca else ClientAuth.NONE,
+        alpn_protocols=alpn,
+        # A client with protocols of another kind is still one to be served here.
+        alpn_optional=not options.alpn,
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the server until SIGINT or SIGTERM."""
+    if options.echo and options.directory:
+        raise Failure("either a directory or --echo, not both", code=USAGE)
+    if not 0 <= options.port <= 65_535:
+        raise Failure("--port is 0 to 65535", code=USAGE)
+    root = None
+    if options.directory:
+        root = Path(options.directory)
+        if not root.is_dir():
+            raise Failure(f"{options.directory} is not a directory", code=USAGE)
+        root = root.resolve()
+    config = make_config(options)
+    return run_async(lambda: Service(root, config, options).run())
+
+
+class Service:
+    """One server and its clients."""
+
+    def __init__(self, root: Path | None, config: ServerConfig, options: argparse.Namespace):
+        self._root = root
+        self._config = config
+        self._options = options
+        self._terminal = Terminal.of(sys.stdout)
+        self._clients: set[asyncio.Task[Any]] = set()
+        self._broken = False
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Listens, serves, and ends in order."""
+        handler = _LogLines(self._say)
+        logger = logging.getLogger("aiotls")
+        logger.addHandler(handler)
+        propagate, logger.propagate = logger.propagate, False
+        try:
+            server = await start_server(
+                self._serve,
+                self._options.host,
+                self._options.port,
+                ssl=self._config,
+                limit=http.MAX_HEAD,
+                ssl_handshake_timeout=http.IDLE,
+            )
+            async with server:
+                self._announce(server)
+                await self._until_stopped()
+                server.close()
+                await self._let_finish()
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+        if self._broken:
+            raise BrokenPipeError
+        return OK
+
+    def _announce(self, server: asyncio.Server) -> None:
+        what = f"{self._root} over https" if self._root is not None else "an echo"
+        for sock in server.sockets:
+            host, port = sock.getsockname()[:2]
+            shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            url = f"  https://{self._url_host(host)}:{port}/" if self._root is not None else ""
+            self._say(f"serving {what} on {shown}{url}  (Ctrl-C ends it)")
+
+    def _url_host(self, host: str) -> str:
+        """A name from the certificate that a browser on this machine may find."""
+        names: set[str] = {str(n) for i in self._config.identities for n in i.names}
+        if "localhost" in names or not names:
+            return "localhost"
+        return host if host in names else min(names)
+
+    def _say(self, text: str) -> None:
+        if self._broken:
+            return
+        try:
+            self._terminal.line(text)
+            self._terminal.flush()
+        except BrokenPipeError:
+            self._broken = True
+            self._stop.set()
+
+    async def _until_stopped(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._stop.set)
+            except (NotImplementedError, RuntimeError, ValueError):
+                pass  # Windows, or not the main thread: Ctrl-C still raises
+        try:
+            await self._stop.wait()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                try:
+                    loop.remove_signal_handler(number)
+                except (NotImplementedError, RuntimeError, ValueError):
+                    pass
+
+    async def _let_finish(self) -> None:
+        if self._clients:
+            _, late = await asyncio.wait(self._clients, timeout=0.1)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=GRACE)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._clients.add(task)
+            task.add_done_callback(self._clients.discard)
+        peer = _label(writer.get_extra_info("peername"))
+        told = writer.get_extra_info("tls") or {}
+        if not self._options.quiet:
+            self._say(f"{peer} {_agreed(told)}")
+
+        def log(line: str) -> None:
+            if not self._options.quiet:
+                self._say(f"{peer} {clean(line)}")
+
+        try:
+            if self._root is not None:
+                await http.serve_client(self._root, reader, writer, log)
+            else:
+                await _echo(reader, writer)
+        except (TLSError, ConnectionError) as error:
+            log(f"ended: {error}")
+        except asyncio.CancelledError:
+            pass  # the server ends
+        finally:
+            writer.close()
+            try:
+                await writer.wait_closed()
+            except (OSError, asyncio.CancelledError):
+                pass
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+
+
+def _agreed(told: dict[str, Any]) -> str:
+    words = [str(told.get("version")), str(told.get("cipher_suite"))]
+    for key in ("group", "alpn", "server_name"):
+        if told.get(key):
+            words.append(clean(str(told[key])))
+    return " ".join(words)
+
+
+def _label(peername: Any) -> str:
+    if isinstance(peername, tuple) and len(peername) >= 2:
+        host, port = peername[:2]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return "client"
+
+
+class _LogLines(logging.Handler):
+    """The package's log, one line each, into the server's own output."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._write = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(clean(record.getMessage()))
+        except Exception:
+            self.handleError(record)
