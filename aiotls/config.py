@@ -25,7 +25,9 @@ from .errors import UsageError
 from .identity import Identity, LocalSigner
 from .sessions import (
     MAX_LIFETIME,
+    MemoryReplayGuard,
     MemorySessionCache,
+    ReplayGuard,
     SessionCache,
     SessionStore,
     TicketKeyRing,
@@ -178,15 +180,16 @@ class Config:
     @cached_property
     def suites(self) -> tuple[CipherSuite, ...]:
         """The cipher suites of the versions that are spoken."""
-        return tuple(c for c in self.cipher_suites if self._speaks(SUITES[c].version))
+        return tuple(c for c in self.cipher_suites if self.speaks(SUITES[c].version))
 
-    def _speaks(self, version: int) -> bool:
+    def speaks(self, version: int) -> bool:
+        """Whether the version lies within :attr:`min_version` and :attr:`max_version`."""
         return self.min_version <= version <= self.max_version
 
     @cached_property
     def versions(self) -> tuple[ProtocolVersion, ...]:
         """The versions that are spoken, newest first."""
-        return tuple(v for v in SUPPORTED_VERSIONS if self._speaks(v))
+        return tuple(v for v in SUPPORTED_VERSIONS if self.speaks(v))
 
     @cached_property
     def alpn(self) -> tuple[bytes, ...]:
@@ -313,6 +316,13 @@ class ServerConfig(Config):
     ticket_lifetime: int = 7200
     """Seconds, up to seven days (RFC 8446, section 4.6.1)."""
 
+    max_early_data: int = 0
+    """How many bytes of 0-RTT data a client may send, per connection (RFC 8446, section 2.3);
+    0: none. It can be replayed by anyone who records it, so :attr:`replay_guard` has to be named."""
+
+    replay_guard: ReplayGuard | None = None
+    """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""
+
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""
 
@@ -328,6 +338,13 @@ class ServerConfig(Config):
                 raise UsageError(f"an Identity is expected, not {type(identity).__name__}")
         if not 0 <= self.tickets <= 16:
             raise UsageError(f"tickets={self.tickets} is not within 0 to 16")
+        if not 0 <= self.max_early_data <= 1 << 20:
+            raise UsageError(f"max_early_data={self.max_early_data} is not within 0 to 1048576")
+        if self.max_early_data and self.replay_guard is None:
+            raise UsageError(
+                "0-RTT data can be replayed: max_early_data needs a replay_guard",
+                hint="ServerConfig(max_early_data=16384, replay_guard=MemoryReplayGuard())",
+            )
         if not 0 < self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(f"ticket_lifetime={self.ticket_lifetime} is not within 1 to 604800")
         if not identities and self.select is None and self.psk is None:
@@ -350,6 +367,7 @@ class ServerConfig(Config):
             or self.select is not None
             or self.psk is not None
             or self.session_store is not None
+            or not isinstance(self.replay_guard, (MemoryReplayGuard, type(None)))
             or not isinstance(self.ticket_keys, (TicketKeyRing, type(None)))
             or any(_suspends(identity) for identity in self.identities)
         )

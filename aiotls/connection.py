@@ -53,9 +53,20 @@ class TLSConnection:
 
     *server_hostname* is the name or address that a client verifies the server by; it is
     required unless the configuration gives up on names.
+
+    *early_data* is sent by a client ahead of the handshake if a session allows it (0-RTT, RFC
+    8446, section 2.3): only what may arrive twice. :attr:`early_data_accepted` tells what became
+    of it; with *replay* what did not go that way is sent after the handshake as ordinary data.
     """
 
-    def __init__(self, config: Config, server_hostname: str | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        server_hostname: str | None = None,
+        *,
+        early_data: bytes = b"",
+        replay: bool = False,
+    ) -> None:
         if isinstance(config, ClientConfig):
             self.server_side = False
             if server_hostname is not None:
@@ -83,6 +94,11 @@ class TLSConnection:
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
+        self._channel.early_output = bytes(early_data)
+        self._channel.early_sink = self._take_early_data
+        self._early_output = bytes(early_data)
+        self._replay = replay
+        self._early_input: list[bytes] = []
         self._coroutine: Coroutine[Any, None, Established] | None = None
         self._driven = False
         self._result: Established | None = None
@@ -186,8 +202,40 @@ class TLSConnection:
         self._channel = None
         self._coroutine = None
         self.want = None
+        if self._early_input:  # the Finished has shown that it was no replay
+            self._plaintext[:0] = self._early_input
+            self._readable += sum(map(len, self._early_input))
+            self._early_input.clear()
+        if self._early_output and not self.server_side:
+            self._send_late(result)
         if self._reader.buffered:
             self._receive(b"")
+
+    def _send_late(self, result: Established) -> None:
+        """What was meant to go ahead of the handshake, and did not."""
+        data, self._early_output = self._early_output, b""
+        if result.early_data:
+            self.write(data[result.early_data_sent :])
+        elif self._replay:
+            self.write(data)
+
+    @property
+    def early_data_accepted(self) -> bool:
+        """Whether the server took the 0-RTT data; on a server, whether it took any."""
+        return self._result is not None and self._result.early_data
+
+    def read_early_data(self) -> bytes:
+        """On a server: 0-RTT data that has arrived and was not read, before the handshake is done.
+
+        It may be a replay of what another connection has sent. What is not read this way is
+        returned by :meth:`read` once the client's Finished has shown that it is none.
+        """
+        data = b"".join(self._early_input)
+        self._early_input.clear()
+        return data
+
+    def _take_early_data(self, data: bytes) -> None:
+        self._early_input.append(data)
 
     def _fail(self, error: BaseException) -> BaseException:
         """The one place where errors become alerts. The connection is dead from here on."""

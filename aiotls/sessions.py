@@ -161,6 +161,43 @@ class TicketKeys(Protocol):
         """The state in a ticket; None for one that is foreign, forged or under a key long gone."""
 
 
+class ReplayGuard(Protocol):
+    """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""
+
+    def first_time(self, token: bytes, lifetime: float) -> Awaitable[bool] | bool:
+        """Whether *token* is seen for the first time within *lifetime* seconds. When in doubt,
+        False: the data is then taken after the handshake instead."""
+
+
+class MemoryReplayGuard:
+    """Remembers ClientHellos in one process (RFC 8446, section 8.2), at most *size* of them.
+
+    When it is full it says no to everything, so that no flood makes it forget.
+    """
+
+    def __init__(self, size: int = 100_000, clock: Callable[[], float] = time.time) -> None:
+        if size < 1:
+            raise UsageError("a replay guard remembers at least one ClientHello")
+        self._size = size
+        self._clock = clock
+        self._seen: OrderedDict[bytes, float] = OrderedDict()
+        self._start = clock()
+        self._lock = threading.Lock()
+
+    def first_time(self, token: bytes, lifetime: float) -> bool:
+        """Whether *token* is new."""
+        now = self._clock()
+        if now < self._start + lifetime:
+            return False  # 8.2: what was seen before a restart is not known
+        with self._lock:
+            while self._seen and next(iter(self._seen.values())) <= now:
+                self._seen.popitem(last=False)
+            if token in self._seen or len(self._seen) >= self._size:
+                return False
+            self._seen[token] = now + lifetime
+            return True
+
+
 class MemorySessionCache:
     """A bounded cache in memory; may be used by any number of threads.
 

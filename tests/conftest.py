@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 import hypothesis
 import pytest
 
+from aiotls import ClientConfig, Identity, ServerConfig, TrustStore
+from tests.asyncio_face import pki
+
 # The machines that run the tests are shared and slow at times; a test's time says nothing there.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -30,3 +33,37 @@ def pytest_asyncio_loop_factories(
     else:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+@pytest.fixture
+def client() -> ClientConfig:
+    """A client that trusts the tests' authority."""
+    return ClientConfig(trust=trust_store())
+
+
+@pytest.fixture
+def server() -> ServerConfig:
+    """A server whose certificate is for localhost."""
+    return ServerConfig(identity=identity("localhost"))
+
+
+@pytest.fixture
+def client_trust() -> TrustStore:
+    """What a server verifies its clients by."""
+    return trust_store()
+
+
+@pytest.fixture
+def client_identity() -> Identity:
+    """A client's certificate."""
+    return identity("client")
+
+
+def trust_store() -> TrustStore:
+    """The tests' authority."""
+    return TrustStore.from_pem(pki.authority().pem)
+
+
+def identity(*names: str) -> Identity:
+    """A certificate for *names*, issued by the tests' authority."""
+    return Identity.from_pem(pki.leaf(*names).pem)

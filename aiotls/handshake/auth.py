@@ -30,7 +30,7 @@ SERVER_CONTEXT = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
 CLIENT_CONTEXT = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
 """RFC 8446, section 4.4.3: what stands before the transcript hash under a signature."""
 
-MAX_CHAIN = 32
+MAX_CHAIN = 100
 """Certificates in a chain. A path is far shorter; more only costs time to parse."""
 
 

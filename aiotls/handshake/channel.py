@@ -69,13 +69,18 @@ class Channel:
         """What the handshake waits for; the state, as far as anyone outside can see one."""
         self.input_ended = False
         self.early_data: Callable[[bytes], None] | None = None
-        """Takes 0-RTT data that arrives before EndOfEarlyData."""
+        """Takes records of 0-RTT data, as long as they may come."""
         self.skip_early_data = 0
         """How many bytes of a refused 0-RTT flight may still be dropped (RFC 8446, 4.2.10)."""
         self.accept_ccs = False
         """Whether a change_cipher_spec may come now (RFC 8446, section 5)."""
+        self.early_output = b""
+        """What a client's application wants to send ahead of the handshake."""
+        self.early_sink: Callable[[bytes], None] = _drop
+        """Takes early data that a server has accepted."""
         self._messages = bytearray()
         self._flight = bytearray()
+        self._ccs_sent = False
         self._ccs_due = False
         self._ignored = 0
         self._warnings = 0
@@ -94,7 +99,7 @@ class Channel:
         """
         self.expecting = expected
         while not self._complete():
-            record = self.reader.next()
+            record = self._next_record()
             if record is None:
                 await self._wait_for_input()
             else:
@@ -112,6 +117,36 @@ class Channel:
             f"the peer sent {HandshakeType.label(kind).lower()} where "
             f"{self.expected_names()} was expected",
         )
+
+    def _next_record(self) -> tuple[int, bytes] | None:
+        """The next record, without those of a refused 0-RTT flight (RFC 8446, section 4.2.10).
+
+        They are under keys that this side never had. The first record that does decrypt ends
+        the tolerance.
+        """
+        while True:
+            buffered = self.reader.buffered
+            try:
+                record = self.reader.next()
+            except ProtocolError as error:
+                self.skip_early_data -= buffered - self.reader.buffered
+                if error.alert != Alert.BAD_RECORD_MAC or self.skip_early_data < 0:
+                    raise
+                continue
+            if record is None or not self.skip_early_data:
+                return record
+            if record[0] == ContentType.APPLICATION_DATA and not self.protected_read:
+                self.skip_early_data -= buffered - self.reader.buffered  # before a second hello
+                if self.skip_early_data < 0:
+                    raise ProtocolError(
+                        Alert.UNEXPECTED_MESSAGE,
+                        "the client sent early data without end",
+                        reason="TOO_MUCH_SKIPPED_EARLY_DATA",
+                    )
+                continue
+            if self.protected_read and record[0] == ContentType.HANDSHAKE:
+                self.skip_early_data = 0
+            return record
 
     def expected_names(self) -> str:
         """The names of the messages that are expected, for people."""
@@ -261,18 +296,19 @@ class Channel:
 
     def send_ccs(self) -> None:
         """RFC 8446, appendix D.4: what a middlebox wants to see."""
-        if self.config.middlebox_compatibility:
+        if self.config.middlebox_compatibility and not self._ccs_sent:
+            self._ccs_sent = True
             self._write_flight()
             self.writer.write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
 
     def owe_ccs(self) -> None:
         """The same, before the next flight, or before the alert that takes its place."""
-        self._ccs_due = self.config.middlebox_compatibility
+        self._ccs_due = self.config.middlebox_compatibility and not self._ccs_sent
 
     def settle(self) -> None:
         """Writes what has to stand before whatever is sent next."""
         if self._ccs_due:
-            self._ccs_due = False
+            self._ccs_due, self._ccs_sent = False, True
             self.writer.write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
 
     def _write_flight(self) -> None:
@@ -330,6 +366,10 @@ class Channel:
         """The suite is agreed on: the transcript's hash is known."""
         self._suite = suite
         self.transcript.start(suite.hash_name, keep=suite.version < ProtocolVersion.TLSv1_3)
+
+
+def _drop(_: bytes) -> None:
+    """Nobody has asked for early data."""
 
 
 def read_alert(content: bytes) -> tuple[bool, int]:

@@ -9,6 +9,7 @@ from ..wire.messages import ServerHello
 from .channel import Channel
 from .client12 import client12
 from .client13 import client13
+from .early import send_early_data
 from .established import Established
 from .offer import check_version, make_offer
 from .psk import take_session
@@ -27,6 +28,7 @@ async def handshake(channel: Channel, server_name: str | None) -> Established:
     channel.send(offer.hello)
     await channel.flush()
     channel.writer.sealer = PlainSealer()
+    await send_early_data(channel, offer)
     channel.accept_ccs = True
 
     hello = await channel.recv(ServerHello)

@@ -14,11 +14,13 @@ from ..wire.messages import (
     Certificate,
     CertificateRequest,
     EncryptedExtensions,
+    EndOfEarlyData,
     Finished,
     ServerHello,
 )
 from . import auth
 from .channel import Channel, resolve
+from .early import check_acceptance, sendable, withdraw
 from .established import Established
 from .offer import (
     Offer,
@@ -51,14 +53,15 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
     channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
     channel.install_read(server_secret)
-    if not offer.retried:
-        channel.owe_ccs()
-    channel.install_write(client_secret)  # 6.2: an alert is protected from here on
+    channel.owe_ccs()
+    if not offer.early_data:
+        channel.install_write(client_secret)  # 6.2: an alert is protected from here on
 
     # {EncryptedExtensions}
     extensions = (await channel.recv(EncryptedExtensions)).extensions
     check_unsolicited(offer, extensions)
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
+    early = check_acceptance(offer, extensions, key, suite, alpn)
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}
     request, peer = None, resumed_peer(key)
@@ -79,7 +82,11 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
 
-    # {Certificate*}  {CertificateVerify*}  {Finished}
+    # (EndOfEarlyData*)  {Certificate*}  {CertificateVerify*}  {Finished}
+    if early:
+        channel.send(EndOfEarlyData())
+    if offer.early_data:
+        channel.install_write(client_secret)
     identity, scheme = None, None
     if request is not None:
         identity, scheme = await prove_identity(channel, offer, request)
@@ -102,6 +109,8 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         resumption_secret=master.resumption(transcript.digest()),
         retried=offer.retried,
         resumed=key is not None and key.session is not None,
+        early_data=early,
+        early_data_sent=len(sendable(offer, channel.early_output)),
     )
 
 
@@ -115,6 +124,7 @@ async def answer_retry(
     channel.choose_suite(suite)
     channel.check_aligned()
     offer = retry_offer(channel, offer, retry)
+    withdraw(channel)
     channel.send_ccs()
     channel.send(offer.hello)
     await channel.flush()

@@ -53,5 +53,11 @@ class Established:
     resumed: bool = False
     """Whether a session was resumed."""
 
+    early_data: bool = False
+    """Whether 0-RTT data was accepted."""
+
+    early_data_sent: int = 0
+    """On a client: how many bytes of it."""
+
     retried: bool = False
     """Whether there was a HelloRetryRequest."""

@@ -51,6 +51,11 @@ class Offer:
     retried: bool = False
 
     @property
+    def early_data(self) -> bool:
+        """Whether 0-RTT data was announced."""
+        return ExtensionType.EARLY_DATA in self.hello.extensions
+
+    @property
     def sent(self) -> tuple[int, ...]:
         """The extensions that the server may answer."""
         return self.hello.extensions.types
@@ -85,6 +90,10 @@ def make_offer(
         extensions=Extensions.build(rows),
     )
     keys = offered_keys(config, session)
+    if channel.early_output and session is not None and session.max_early_data:
+        hello = replace(
+            hello, extensions=Extensions.build([*hello.extensions.items, (ext.EARLY_DATA, True)])
+        )
     hello = bind(channel, hello, keys, config.clock())
     return Offer(config, hello, exchanges, server_name, keys, session12)
 
@@ -97,7 +106,8 @@ def make_session_id(config: ClientConfig, session: Session | None) -> bytes:
     """
     if session is not None and session.session_id:
         return session.session_id
-    if session is not None or config.middlebox_compatibility:
+    compatible = config.middlebox_compatibility and config.speaks(ProtocolVersion.TLSv1_3)
+    if session is not None or compatible:
         return config.random(32)
     return b""
 

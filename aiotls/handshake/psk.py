@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 MAX_IDENTITIES = 8
 """How many of a client's identities a server looks at; each may cost a look-up."""
 
-AGE_TOLERANCE = 10.0
-"""Seconds by which a ticket's age may be off for 0-RTT (RFC 8446, section 8.3)."""
-
 
 @dataclass(frozen=True, slots=True)
 class PreSharedKey:

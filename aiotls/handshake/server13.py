@@ -20,6 +20,7 @@ from ..wire.messages import (
     ServerHello,
 )
 from . import auth
+from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import PreSharedKey, choose_key
 from .tickets import send_tickets
@@ -50,11 +51,14 @@ async def server13(
     # HelloRetryRequest*
     retried = share is None or config.retry_cookie
     if retried:
+        refuse(channel, config, hello)
         hello, share = await ask_again(channel, hello, suite, group, share)
     selected = await choose_key(channel, config, hello, suite)
     index, key = selected if selected is not None else (None, None)
     credential = choose_credential(config, hello, chosen) if key is None else None
     channel.choose_suite(suite)
+    early_data = not retried and await accept_early_data(config, hello, selected, suite, alpn)
+    hello_digest = transcript.digest()
 
     # ServerHello
     answer, shared_secret = config.primitives.respond(group, share or b"")
@@ -66,7 +70,7 @@ async def server13(
             extensions=hello_extensions(ext.KeyShareEntry(group, answer), index),
         )
     )
-    if hello.session_id and not retried:
+    if not retried:
         channel.send_ccs()
     early = EarlySecret(suite, key.secret if key is not None else None)
     secrets = early.handshake(shared_secret)
@@ -75,10 +79,16 @@ async def server13(
     channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
     channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
     channel.install_write(server_secret)
-    channel.install_read(client_secret)
+    if early_data:
+        early_traffic = early.client_early_traffic(hello_digest)
+        channel.log_secret("CLIENT_EARLY_TRAFFIC_SECRET", early_traffic)
+        channel.install_read(early_traffic)
+    else:
+        refuse(channel, config, hello)
+        channel.install_read(client_secret)
 
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
-    channel.send(EncryptedExtensions(answer_extensions(config, hello, alpn)))
+    channel.send(EncryptedExtensions(answer_extensions(hello, alpn, credential is None, early_data)))
     ask = credential is not None and config.client_auth is not ClientAuth.NONE
     if ask:
         channel.send(certificate_request(config))
@@ -95,6 +105,11 @@ async def server13(
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
     channel.install_write(server_application)
     await channel.flush()
+
+    # (EndOfEarlyData*)
+    if early_data:
+        await receive_early_data(channel, config.max_early_data)
+        channel.install_read(client_secret)
 
     # {Certificate*}  {CertificateVerify*}
     server_name = hello.extensions.get(ext.SERVER_NAME)
@@ -122,6 +137,7 @@ async def server13(
         resumption_secret=master.resumption(transcript.digest()),
         retried=retried,
         resumed=key is not None and key.session is not None,
+        early_data=early_data,
     )
     await send_tickets(channel, config, hello, established)
     return established
@@ -149,8 +165,7 @@ async def ask_again(
             extensions=Extensions.build(rows),
         )
     )
-    if hello.session_id:
-        channel.send_ccs()
+    channel.send_ccs()
     await channel.flush()
     channel.check_aligned()
 
@@ -181,13 +196,18 @@ def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
     return auth.Peer(key.session.chain, key.session.server_name)
 
 
-def answer_extensions(config: ServerConfig, hello: ClientHello, alpn: bytes | None) -> Extensions:
+def answer_extensions(
+    hello: ClientHello, alpn: bytes | None, resumed: bool, early_data: bool
+) -> Extensions:
     """RFC 8446, section 4.3.1: answers to the ClientHello that need no key to be found."""
     rows: list[tuple[Any, Any]] = []
-    if hello.extensions.get(ext.SERVER_NAME) is not None:
+    # RFC 6066, section 3: not on resumption, where the name has no part in the choice
+    if not resumed and hello.extensions.get(ext.SERVER_NAME) is not None:
         rows.append((ext.SERVER_NAME_ACK, True))
     if alpn is not None:
         rows.append((ext.ALPN_SELECTED, alpn))
+    if early_data:
+        rows.append((ext.EARLY_DATA, True))
     return Extensions.build(rows)
 
 

@@ -30,6 +30,7 @@ async def send_tickets(
     chain = established.peer.chain if established.peer is not None else ()
     if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET:
         return
+    messages = bytearray()
     for number in range(config.tickets):
         nonce = number.to_bytes(1, "big")
         session = Session(
@@ -39,6 +40,7 @@ async def send_tickets(
             created=config.clock(),
             lifetime=config.ticket_lifetime,
             age_add=int.from_bytes(config.random(4), "big"),
+            max_early_data=config.max_early_data,
             alpn=established.alpn,
             server_name=established.server_name,
             chain=chain,
@@ -48,9 +50,18 @@ async def send_tickets(
             age_add=session.age_add,
             nonce=nonce,
             ticket=await seal_session(config, session),
-            extensions=Extensions(),
+            extensions=ticket_extensions(config),
         )
-        channel.writer.write(ContentType.HANDSHAKE, message.encode())
+        messages += message.encode()
+    if messages:
+        channel.writer.write(ContentType.HANDSHAKE, bytes(messages))
+
+
+def ticket_extensions(config: ServerConfig) -> Extensions:
+    """RFC 8446, section 4.2.10: how much early data the ticket is good for."""
+    if not config.max_early_data:
+        return Extensions()
+    return Extensions.build([(ext.EARLY_DATA_LIMIT, config.max_early_data)])
 
 
 async def seal_session(config: ServerConfig, session: Session) -> bytes:

@@ -283,7 +283,7 @@ CASES: list[tuple[str, Mutation, Alert]] = [
     (
         "the_finished_has_the_hashs_length",
         on(Finished, lambda m: replace(m, verify_data=m.verify_data[:-1])),
-        Alert.DECRYPT_ERROR,
+        Alert.DECODE_ERROR,
     ),
     (
         "a_certificate_request_carries_signature_algorithms",
@@ -445,7 +445,7 @@ RETRY_CASES: list[tuple[str, Mutation, Alert]] = [
         second(
             lambda m: replace(m, extensions=Extensions(), legacy_version=ProtocolVersion.TLSv1_2)
         ),
-        Alert.PROTOCOL_VERSION,
+        Alert.ILLEGAL_PARAMETER,
     ),
     (
         "the_share_is_of_the_group_that_was_asked_for",

@@ -1,0 +1,73 @@
+"""How a refusal reaches the peer: RFC 8446, sections 6 and 6.2, and appendix D.4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aiotls import ClientConfig, ServerConfig
+from aiotls.enums import Alert, ContentType
+from aiotls.errors import AlertReceived, ProtocolError
+from aiotls.wire.messages import (
+    CertificateVerify,
+    EncryptedExtensions,
+    Finished,
+    Message,
+    ServerHello,
+)
+from tests.engine.pair import Mutation, connect
+from tests.negative.test_server_hello import on
+
+
+def records(data: bytes) -> list[int]:
+    """The content types of the records in *data*."""
+    kinds = []
+    while data:
+        kinds.append(data[0])
+        data = data[5 + int.from_bytes(data[3:5], "big") :]
+    return kinds
+
+
+def flip(message: CertificateVerify) -> Message:
+    return replace(message, signature=message.signature[:-1] + b"\0")
+
+
+LATE: list[tuple[str, Mutation]] = [
+    ("a_certificate_verify", on(CertificateVerify, flip)),
+    ("a_finished", on(Finished, lambda m: Finished(bytes(32)))),
+    ("encrypted_extensions", on(EncryptedExtensions, lambda m: m.encode() + b"x")),
+]
+
+
+@pytest.mark.parametrize("mutation", [m for _, m in LATE], ids=[name for name, _ in LATE])
+@pytest.mark.parametrize("compatible", [True, False])
+def test_clients_alert_after_the_server_hello_is_protected(
+    client: ClientConfig, server: ServerConfig, mutation: Mutation, compatible: bool
+) -> None:
+    pair = connect(
+        client.replace(middlebox_compatibility=compatible),
+        server,
+        server_sends=mutation,
+    )
+    assert isinstance(pair.client_error, ProtocolError)
+    assert isinstance(pair.server_error, AlertReceived)
+    assert pair.server_error.alert == pair.client_error.alert
+    hello, *rest = records(bytes(pair.to_server))
+    assert hello == ContentType.HANDSHAKE
+    if compatible:  # D.4: the change_cipher_spec comes before the first protected record
+        assert rest.pop(0) == ContentType.CHANGE_CIPHER_SPEC
+    assert rest == [ContentType.APPLICATION_DATA]
+
+
+def test_clients_alert_on_the_server_hello_is_not_protected(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    pair = connect(
+        client,
+        server,
+        server_sends=on(ServerHello, lambda m: replace(m, session_id=b"")),
+    )
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.ILLEGAL_PARAMETER
+    assert records(bytes(pair.to_server)) == [ContentType.HANDSHAKE, ContentType.ALERT]
