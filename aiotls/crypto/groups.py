@@ -39,14 +39,14 @@ class KeyExchange(Protocol):
 
 
 class MontgomeryKeyExchange:
-    """X25519 or X448 (RFC 7748)."""
+    """X25519 or X448 (RFC 7748). A *private_key* is given only when a handshake is replayed."""
 
     __slots__ = ("_curve", "_key", "group", "share")
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, group: int, private_key: _MontgomeryPrivateKey | None = None) -> None:
         self.group = group
         self._curve = _MONTGOMERY[group]
-        self._key = self._curve.generate()
+        self._key = private_key or self._curve.generate()
         self.share = self._key.public_key().public_bytes_raw()
 
     def agree(self, peer_share: bytes) -> bytes:
@@ -61,14 +61,17 @@ class MontgomeryKeyExchange:
 
 
 class WeierstrassKeyExchange:
-    """ECDH on a NIST curve, with uncompressed points (RFC 8446, section 4.2.8.2)."""
+    """ECDH on a NIST curve, with uncompressed points (RFC 8446, section 4.2.8.2).
+
+    A *private_key* is given only when a handshake is replayed.
+    """
 
     __slots__ = ("_curve", "_key", "group", "share")
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, group: int, private_key: ec.EllipticCurvePrivateKey | None = None) -> None:
         self.group = group
         self._curve = _WEIERSTRASS[group]
-        self._key = ec.generate_private_key(self._curve.curve)
+        self._key = private_key or ec.generate_private_key(self._curve.curve)
         self.share = self._key.public_key().public_bytes(
             Encoding.X962, PublicFormat.UncompressedPoint
         )

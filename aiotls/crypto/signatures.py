@@ -246,7 +246,7 @@ _PREFERENCE: dict[SignatureScheme, _Scheme] = {
     _S.rsa_pkcs1_sha384: _pkcs1(hashes.SHA384()),
     _S.rsa_pkcs1_sha512: _pkcs1(hashes.SHA512()),
 }
-_SCHEMES: dict[int, _Scheme] = {**_PREFERENCE}
+_SCHEMES: dict[int, _Scheme] = dict(_PREFERENCE.items())
 _ECDSA_CURVES = frozenset(row.curve for row in _SCHEMES.values() if row.curve)
 
 
