@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
-from aiotls.enums import CipherSuite, NamedGroup
+from aiotls.enums import Alert, CipherSuite, NamedGroup
 
 PATIENCE = 30.0
 """Seconds after which whatever is still under way has failed."""
@@ -102,6 +102,9 @@ class Peer:
     has_alpn: ClassVar[bool] = True
     checks_names: ClassVar[bool] = True
     takes_several_groups: ClassVar[bool] = True
+    alert_without_certificate: ClassVar[Alert] = Alert.CERTIFICATE_REQUIRED
+    """What a server sends to a client that shows no certificate (RFC 8446, section 4.4.2.4)."""
+
     refuses_in_http: ClassVar[bool] = False
     """Whether a server says in HTTP, not by an alert, that it wants a client certificate."""
 

@@ -8,6 +8,8 @@ import re
 import pytest
 
 import aiotls
+from aiotls.config import DEFAULT_GROUPS
+from aiotls.crypto.suites import TLS13_SUITES
 from aiotls.enums import CipherSuite, NamedGroup
 
 from . import ours
@@ -19,8 +21,12 @@ from .pki import PKI
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 every_loop = pytest.mark.asyncio
 
-GROUPS = tuple(NamedGroup(group) for group in aiotls.config.GROUPS)
-SUITES = aiotls.config.DEFAULT_SUITES
+SUITES = tuple(suite.code for suite in TLS13_SUITES)
+GROUPS = (
+    *DEFAULT_GROUPS,
+    NamedGroup.SECP256R1MLKEM768,
+    NamedGroup.SECP384R1MLKEM1024,
+)
 
 
 async def visit(peer: Peer, port: int, settings: Settings, payload: bytes = b"line\n") -> Outcome:
