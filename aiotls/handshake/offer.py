@@ -80,7 +80,8 @@ def make_offer(
         suites = (grease.suite, *suites)
         shares.insert(0, KeyShareEntry(grease.group, b"\0"))
         rows = grease.season(rows)
-    rows.append((ext.KEY_SHARE, tuple(shares)))
+    if ProtocolVersion.TLSv1_3 in config.versions:
+        rows.append((ext.KEY_SHARE, tuple(shares)))
     if grease is not None:
         rows.append((grease.last_extension, b"\0"))
     hello = ClientHello(
@@ -106,8 +107,8 @@ def make_session_id(config: ClientConfig, session: Session | None) -> bytes:
     """
     if session is not None and session.session_id:
         return session.session_id
-    compatible = config.middlebox_compatibility and config.speaks(ProtocolVersion.TLSv1_3)
-    if session is not None or compatible:
+    tls13 = ProtocolVersion.TLSv1_3 in config.versions
+    if session is not None or (tls13 and config.middlebox_compatibility):
         return config.random(32)
     return b""
 
@@ -131,7 +132,9 @@ def make_key_exchanges(config: ClientConfig) -> dict[int, KeyExchange]:
     key pair serves both (draft-ietf-tls-hybrid-design, section 3.2), so it costs no computation.
     """
     primitives = config.primitives
-    if config.key_shares is not None:
+    if ProtocolVersion.TLSv1_3 not in config.versions:
+        wanted: tuple[NamedGroup, ...] = ()
+    elif config.key_shares is not None:
         wanted = tuple(config.key_shares)
     else:
         wanted = (config.groups[0],)
@@ -153,13 +156,17 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
     if server_name is not None and config.send_server_name and not is_address(server_name):
         rows.append((ext.SERVER_NAME, server_name))
     rows.append((ext.SUPPORTED_VERSIONS, config.versions))
-    rows.append((ext.SUPPORTED_GROUPS, config.groups))
+    groups = config.groups
+    tls13 = ProtocolVersion.TLSv1_3 in config.versions
+    if not tls13:  # draft-ietf-tls-ecdhe-mlkem, section 2: the hybrids are for TLS 1.3
+        groups = tuple(group for group in groups if group <= NamedGroup.X448)
+    rows.append((ext.SUPPORTED_GROUPS, groups))
     rows.append((ext.SIGNATURE_ALGORITHMS, config.signature_schemes))
     if config.certificate_signature_schemes is not None:
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
     if config.alpn:
         rows.append((ext.ALPN, config.alpn))
-    if config.session_cache is not None or config.psks:
+    if tls13 and (config.session_cache is not None or config.psks):
         rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))

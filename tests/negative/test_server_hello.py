@@ -231,7 +231,7 @@ CASES: list[tuple[str, Mutation, Alert]] = [
     ),
     (
         "a_chain_without_end",
-        on(Certificate, lambda m: replace(m, entries=m.entries[:1] * 100)),
+        on(Certificate, lambda m: replace(m, entries=m.entries[:1] * 101)),
         Alert.BAD_CERTIFICATE,
     ),
     (
