@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cryptography.x509 import ExtensionNotFound, KeyUsage
+from cryptography.x509.oid import ExtensionOID
+
 from ..config import ClientConfig, Config
 from ..crypto import signatures
 from ..enums import Alert, ExtensionType, SignatureScheme
@@ -158,11 +161,29 @@ def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
     """The key of the first certificate, and whether it is for RSA-PSS alone."""
     certificate = parse_certificate(chain[0])
     try:
-        return certificate.public_key(), is_pss_only(certificate)  # type: ignore[return-value]
+        key, pss_only = certificate.public_key(), is_pss_only(certificate)
+        signs = may_sign(certificate)
     except Exception as error:
         raise CertificateError(
-            Alert.UNSUPPORTED_CERTIFICATE, f"the key in the peer's certificate is unusable: {error}"
+            Alert.UNSUPPORTED_CERTIFICATE, f"the peer's certificate is unusable: {error}"
         ) from error
+    if not signs:
+        raise CertificateError(
+            Alert.UNSUPPORTED_CERTIFICATE,
+            "the key usage of the peer's certificate does not allow its key to sign a handshake",
+            verify_code=39,
+            verify_message="key usage does not include digital signature",
+        )
+    return key, pss_only  # type: ignore[return-value]
+
+
+def may_sign(certificate: x509.Certificate) -> bool:
+    """RFC 8446, section 4.4.2.2; RFC 5280, section 4.2.1.3: digitalSignature, if usage is limited."""
+    try:
+        usage = certificate.extensions.get_extension_for_oid(ExtensionOID.KEY_USAGE).value
+    except ExtensionNotFound:
+        return True
+    return not isinstance(usage, KeyUsage) or usage.digital_signature
 
 
 def check_scheme(config: Config, scheme: int) -> None:

@@ -1,0 +1,58 @@
+"""Certificates that no one may accept, whatever the path to the anchor says."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiotls import ClientAuth, ClientConfig, ServerConfig
+from aiotls.enums import Alert, ProtocolVersion
+from aiotls.errors import AlertReceived, CertificateError
+from tests import certificates
+from tests.engine.pair import connect
+
+VERSIONS = [ProtocolVersion.TLSv1_3, ProtocolVersion.TLSv1_2]
+FOR_ENCRYPTION = ("key_encipherment",)
+
+
+def fine() -> certificates.Issued:
+    return certificates.leaf("localhost")
+
+
+def not_for_signing() -> certificates.Issued:
+    return certificates.leaf("localhost", usage=FOR_ENCRYPTION)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_servers_key_usage_includes_digital_signature(version: ProtocolVersion) -> None:
+    """RFC 8446, section 4.4.2.2; RFC 5246, section 7.4.2."""
+    pair = connect(
+        ClientConfig(trust=not_for_signing().trust, max_version=version),
+        ServerConfig(identity=not_for_signing().identity),
+    )
+    assert isinstance(pair.client_error, CertificateError)
+    assert pair.client_error.verify_code == 39
+    assert isinstance(pair.server_error, AlertReceived)
+    assert pair.server_error.alert == Alert.UNSUPPORTED_CERTIFICATE
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clients_key_usage_includes_digital_signature(version: ProtocolVersion) -> None:
+    """RFC 8446, section 4.4.2.3; RFC 5246, section 7.4.6."""
+    pair = connect(
+        ClientConfig(trust=fine().trust, identity=not_for_signing().identity, max_version=version),
+        ServerConfig(
+            identity=fine().identity,
+            client_auth=ClientAuth.REQUIRED,
+            trust=not_for_signing().trust,
+        ),
+    )
+    assert isinstance(pair.server_error, CertificateError)
+    assert isinstance(pair.client_error, AlertReceived)
+    assert pair.client_error.alert == Alert.UNSUPPORTED_CERTIFICATE
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_key_usage_may_be_absent(version: ProtocolVersion) -> None:
+    leaf = certificates.leaf("localhost", usage=None)
+    client = ClientConfig(trust=leaf.trust, max_version=version)
+    connect(client, ServerConfig(identity=leaf.identity)).check()
