@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from .config import ClientAuth, ClientConfig, ServerConfig
 from .connection import TLSConnection
+from .endpoints import (
+    connect_accepted_socket,
+    create_connection,
+    create_server,
+    create_unix_connection,
+    create_unix_server,
+    start_tls,
+)
+from .enums import Alert
 from .errors import (
     AlertReceived,
     CertificateError,
@@ -18,9 +27,13 @@ from .errors import (
     UsageError,
 )
 from .identity import Identity
+from .loop import loop_factory, new_event_loop
+from .stream_handshake import do_handshake
+from .streams import open_connection, open_unix_connection, start_server, start_unix_server
 from .trust import TrustStore
 
 __all__ = [
+    "Alert",
     "AlertReceived",
     "CertificateError",
     "ClientAuth",
@@ -34,6 +47,19 @@ __all__ = [
     "Truncated",
     "TrustStore",
     "UsageError",
+    "connect_accepted_socket",
+    "create_connection",
+    "create_server",
+    "create_unix_connection",
+    "create_unix_server",
+    "do_handshake",
+    "loop_factory",
+    "new_event_loop",
+    "open_connection",
+    "open_unix_connection",
+    "start_server",
+    "start_tls",
+    "start_unix_server",
 ]
 
 __version__ = "0.1.0"

@@ -39,6 +39,11 @@ class Issued:
         return Identity.from_pem(self.chain_pem, key=self.key_pem)
 
     @property
+    def certificate_der(self) -> bytes:
+        """The certificate in DER."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    @property
     def chain_pem(self) -> bytes:
         """The certificate in PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
