@@ -172,10 +172,16 @@ async def ask_again(
     second = await channel.recv(ClientHello)
     second.extensions.check(Context.CLIENT_HELLO)
     check_second_hello(hello, second, asked, cookie)
-    if share is not None:
-        return second, share
-    shares = second.extensions.get(ext.KEY_SHARE) or ()
-    return second, shares[0].key_exchange
+    # The share of the second hello, even where the first was not objected to: section 4.1.2 has
+    # the client keep it then, but Java's JSSE makes a new one after any HelloRetryRequest.
+    for entry in second.extensions.get(ext.KEY_SHARE) or ():
+        if entry.group == group:
+            return second, entry.key_exchange
+    raise ProtocolError(
+        Alert.ILLEGAL_PARAMETER,
+        "the client's second ClientHello has no key share for the group chosen",
+        reason="WRONG_CURVE",
+    )
 
 
 def hello_extensions(share: ext.KeyShareEntry, key_index: int | None) -> Extensions:
