@@ -156,6 +156,10 @@ class Config:
                 f"min_version {self.min_version.title} is above max_version "
                 f"{self.max_version.title}"
             )
+        if not self.versions:
+            raise UsageError(
+                "none of cipher_suites belongs to a version from min_version to max_version"
+            )
         if not 0 <= self.record_padding <= 1 << 14:
             raise UsageError(f"record_padding={self.record_padding} is not within 0 to 16384")
         if self.trust is not None and not isinstance(self.trust, TrustStore):
@@ -188,8 +192,12 @@ class Config:
 
     @cached_property
     def versions(self) -> tuple[ProtocolVersion, ...]:
-        """The versions that are spoken, newest first."""
-        return tuple(v for v in SUPPORTED_VERSIONS if self.speaks(v))
+        """The versions that are spoken, newest first: those that there are suites for."""
+        return tuple(
+            version
+            for version in SUPPORTED_VERSIONS
+            if self.speaks(version) and any(SUITES[c].version == version for c in self.suites)
+        )
 
     @cached_property
     def alpn(self) -> tuple[bytes, ...]:

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 from aiotls import ClientConfig, Identity, ServerConfig, TrustStore
-from tests.asyncio_face import pki
+from tests import certificates
 
 # The machines that run the tests are shared and slow at times; a test's time says nothing there.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -61,9 +61,15 @@ def client_identity() -> Identity:
 
 def trust_store() -> TrustStore:
     """The tests' authority."""
-    return TrustStore.from_pem(pki.authority().pem)
+    return certificates.authority().trust
 
 
 def identity(*names: str) -> Identity:
     """A certificate for *names*, issued by the tests' authority."""
-    return Identity.from_pem(pki.leaf(*names).pem)
+    return certificates.leaf(*names).identity
+
+
+@pytest.fixture(scope="session")
+def rsa_identity() -> Identity:
+    """A certificate with an RSA key for localhost."""
+    return certificates.leaf("localhost", key_kind="rsa").identity

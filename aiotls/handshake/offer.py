@@ -218,7 +218,7 @@ def check_version(offer: Offer, hello: ServerHello) -> None:
             Alert.ILLEGAL_PARAMETER, "the server's legacy_version is not that of TLS 1.2"
         )
     downgraded = (
-        version <= ProtocolVersion.TLSv1_2 < offer.config.max_version
+        version <= ProtocolVersion.TLSv1_2 < offer.config.versions[0]
         and hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11)
     )
     if version in offer.config.versions and not downgraded:

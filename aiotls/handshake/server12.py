@@ -220,7 +220,7 @@ def server_hello(
 ) -> ServerHello:
     """RFC 5246, section 7.4.1.3, with the sentinel of RFC 8446, section 4.1.3."""
     random = config.random(32)
-    if config.max_version > ProtocolVersion.TLSv1_2:
+    if config.versions[0] > ProtocolVersion.TLSv1_2:
         random = random[:24] + DOWNGRADE_TLS12
     rows: list[tuple[Any, Any]] = []
     offered = hello.extensions

@@ -1,0 +1,297 @@
+"""Both roles against each other, over a pipe in memory."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiotls import (
+    ClientAuth,
+    ClientConfig,
+    Identity,
+    ServerConfig,
+    TLSConnection,
+    TrustStore,
+    UsageError,
+)
+from aiotls.crypto.groups import GROUPS
+from aiotls.crypto.suites import TLS12_SUITES, TLS13_SUITES
+from aiotls.enums import CipherSuite, NamedGroup, ProtocolVersion, Want
+from aiotls.sessions import MemoryReplayGuard, TicketKeyRing
+from tests.conftest import identity
+from tests.engine.pair import Pair, connect
+
+VERSIONS = [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3]
+
+
+def exchange(pair: Pair) -> None:
+    """Data both ways, and a clean end."""
+    for sender, receiver in ((pair.client, pair.server), (pair.server, pair.client)):
+        data = bytes(range(256)) * 200
+        assert sender.write(data) == len(data)
+        receiver.receive_data(sender.data_to_send())
+        assert receiver.read() == data
+    pair.client.send_close_notify()
+    pair.server.receive_data(pair.client.data_to_send())
+    assert pair.server.peer_closed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64, 1000, None])
+def test_a_handshake_in_pieces(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion, size: int | None
+) -> None:
+    pair = connect(client.replace(max_version=version), server, size=size).check()
+    assert pair.client.established is not None
+    assert pair.client.established.version == version
+    exchange(pair)
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=20))
+def test_a_handshake_in_any_pieces(sizes: list[int]) -> None:
+    from tests.conftest import trust_store
+
+    client = TLSConnection(ClientConfig(trust=trust_store()), "localhost")
+    server = TLSConnection(ServerConfig(identity=identity("localhost")))
+    turns = itertools.cycle(sizes)
+    for _ in range(20):
+        for sender, receiver in ((client, server), (server, client)):
+            data = sender.data_to_send()
+            while data:
+                size = next(turns)
+                receiver.receive_data(data[:size])
+                data = data[size:]
+    assert client.handshake_complete
+    assert server.handshake_complete
+
+
+@pytest.mark.parametrize("suite", TLS13_SUITES + TLS12_SUITES, ids=lambda suite: suite.code.name)
+def test_each_cipher_suite(
+    client: ClientConfig, server: ServerConfig, suite: CipherSuite, rsa_identity: Identity
+) -> None:
+    code = suite.code  # type: ignore[attr-defined]
+    if suite.signature == "RSA":  # type: ignore[attr-defined]
+        server = server.replace(identity=rsa_identity, identities=())
+    pair = connect(client.replace(cipher_suites=[code]), server).check()
+    assert pair.server.established is not None
+    assert pair.server.established.suite.code == code
+    exchange(pair)
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS), ids=NamedGroup.label)
+@pytest.mark.parametrize("retry", [False, True])
+def test_each_group(
+    client: ClientConfig, server: ServerConfig, group: int, retry: bool
+) -> None:
+    named = NamedGroup(group)
+    offered = [named] if not retry else [g for g in client.groups if g != named][:1] + [named]
+    pair = connect(
+        client.replace(groups=offered, key_shares=offered[:1]), server.replace(groups=[named])
+    ).check()
+    assert pair.client.established is not None
+    assert pair.client.established.group == group
+    assert pair.client.established.retried is retry
+    exchange(pair)
+
+
+def test_a_cookie_makes_its_way(client: ClientConfig, server: ServerConfig) -> None:
+    pair = connect(client, server.replace(retry_cookie=True)).check()
+    assert pair.server.established is not None
+    assert pair.server.established.retried
+    exchange(pair)
+
+
+def test_a_client_without_key_shares_is_asked(client: ClientConfig, server: ServerConfig) -> None:
+    pair = connect(client.replace(key_shares=[]), server).check()
+    assert pair.server.established is not None
+    assert pair.server.established.retried
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("shown", [True, False])
+def test_client_certificates(
+    client: ClientConfig,
+    server: ServerConfig,
+    client_trust: TrustStore,
+    client_identity: Identity,
+    version: ProtocolVersion,
+    shown: bool,
+) -> None:
+    server = server.replace(client_auth=ClientAuth.OPTIONAL, trust=client_trust)
+    client = client.replace(max_version=version, identity=client_identity if shown else None)
+    for resumed in (False, True):
+        pair = connect(client, server).check()
+        assert pair.server.established is not None
+        assert pair.server.established.resumed is resumed
+        peer = pair.server.peer
+        assert (peer is not None) is shown
+        if peer is not None:
+            assert peer.chain[0] == client_identity.chain[0]
+        exchange(pair)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_are_resumed(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    client = client.replace(max_version=version)
+    full = connect(client, server).check()
+    again = connect(client, server).check()
+    for pair, resumed in ((full, False), (again, True)):
+        for side in (pair.client, pair.server):
+            assert side.established is not None
+            assert side.established.resumed is resumed
+    assert again.client.peer is not None
+    assert again.client.peer.verified_chain
+    exchange(again)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_ticket_under_a_key_that_is_gone_costs_a_full_handshake(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    client = client.replace(max_version=version)
+    connect(client, server).check()
+    pair = connect(client, server.replace(ticket_keys=TicketKeyRing())).check()
+    assert pair.server.established is not None
+    assert not pair.server.established.resumed
+    exchange(pair)
+
+
+def test_a_session_goes_on_over_a_retry(client: ClientConfig, server: ServerConfig) -> None:
+    connect(client, server).check()
+    pair = connect(client, server.replace(groups=["secp384r1"])).check()
+    assert pair.server.established is not None
+    assert pair.server.established.resumed
+    assert pair.server.established.retried
+
+
+def test_an_expired_ticket_is_not_offered(client: ClientConfig, server: ServerConfig) -> None:
+    now = client.clock()
+    client = client.replace(clock=lambda: now)
+    connect(client, server).check()
+    now += server.ticket_lifetime + 1
+    pair = connect(client, server).check()
+    assert pair.client.established is not None
+    assert not pair.client.established.resumed
+
+
+@pytest.fixture
+def early_server(server: ServerConfig) -> ServerConfig:
+    guard = MemoryReplayGuard()
+    guard._start -= 1000
+    return server.replace(max_early_data=1000, replay_guard=guard)
+
+
+def start_early(client: ClientConfig, server: ServerConfig, data: bytes, replay: bool) -> Pair:
+    first = connect(client, server).check()
+    first.server.write(b"ticket")
+    pair = Pair(
+        TLSConnection(client, "localhost", early_data=data, replay=replay), TLSConnection(server)
+    )
+    pair.pump()
+    return pair.check()
+
+
+def test_early_data_arrives(client: ClientConfig, early_server: ServerConfig) -> None:
+    pair = start_early(client, early_server, b"hello", False)
+    assert pair.client.early_data_accepted
+    assert pair.server.early_data_accepted
+    assert pair.server.read() == b"hello"
+    exchange(pair)
+
+
+def test_what_is_too_long_for_early_data_follows_later(
+    client: ClientConfig, early_server: ServerConfig
+) -> None:
+    data = b"0123456789" * 300
+    pair = start_early(client, early_server, data, False)
+    assert pair.client.early_data_accepted
+    assert pair.server.read() == data
+
+
+@pytest.mark.parametrize("replay", [True, False])
+@pytest.mark.parametrize("change", ["guard", "retry", "ticket", "alpn"])
+def test_refused_early_data_is_sent_again_if_asked_for(
+    client: ClientConfig, early_server: ServerConfig, replay: bool, change: str
+) -> None:
+    connect(client, early_server).check()
+    changes = {
+        "guard": {"max_early_data": 0},
+        "retry": {"groups": ["secp384r1"]},
+        "ticket": {"ticket_keys": TicketKeyRing()},
+        "alpn": {"alpn_protocols": ["h2"]},
+    }
+    other = early_server.replace(**changes[change])
+    if change == "alpn":
+        client = client.replace(alpn_protocols=["h2"], session_cache=client.session_cache)
+    pair = Pair(
+        TLSConnection(client, "localhost", early_data=b"hello", replay=replay),
+        TLSConnection(other),
+    )
+    pair.pump()
+    pair.check()
+    assert not pair.client.early_data_accepted
+    assert not pair.server.early_data_accepted
+    assert pair.server.read() == (b"hello" if replay else b"")
+    exchange(pair)
+
+
+def test_early_data_is_taken_once(client: ClientConfig, early_server: ServerConfig) -> None:
+    connect(client, early_server).check()
+    sender = TLSConnection(client, "localhost", early_data=b"hello")
+    flight = sender.data_to_send()
+    accepted = []
+    for _ in range(2):
+        server = TLSConnection(early_server)
+        server.receive_data(flight)
+        server.data_to_send()
+        accepted.append(server.read_early_data())
+    assert accepted == [b"hello", b""]
+
+
+def test_both_sides_export_the_same(client: ClientConfig, server: ServerConfig) -> None:
+    for version in VERSIONS:
+        pair = connect(client.replace(max_version=version), server).check()
+        for context in (None, b"", b"context"):
+            exported = pair.client.export_keying_material("label", 40, context)
+            assert exported == pair.server.export_keying_material(b"label", 40, context)
+            assert len(exported) == 40
+        for kind in ("tls-exporter", "tls-server-end-point"):
+            binding = pair.client.channel_binding(kind)
+            assert binding == pair.server.channel_binding(kind)
+        with pytest.raises(UsageError):
+            pair.client.export_keying_material("label", 0)
+        with pytest.raises(UsageError):
+            pair.client.channel_binding("tls-nonsense")
+
+
+def test_the_handshake_says_what_it_wants(client: ClientConfig, server: ServerConfig) -> None:
+    left, right = TLSConnection(client, "localhost"), TLSConnection(server)
+    assert right.do_handshake() is Want.READ
+    assert left.do_handshake() is Want.WRITE
+    assert left.do_handshake() is Want.WRITE  # until the flight has left
+    right.receive_data(left.data_to_send())
+    assert left.want is Want.READ
+    assert left.expecting == "server_hello"
+    left.receive_data(right.data_to_send())
+    right.receive_data(left.data_to_send())
+    assert left.do_handshake() is None
+    assert right.do_handshake() is None
+
+
+def test_data_needs_a_finished_handshake(client: ClientConfig) -> None:
+    connection = TLSConnection(client, "localhost")
+    with pytest.raises(UsageError):
+        connection.write(b"too early")
+    with pytest.raises(UsageError):
+        connection.export_keying_material("label", 32)
+
+
+def test_a_client_needs_a_name(client: ClientConfig) -> None:
+    with pytest.raises(UsageError):
+        TLSConnection(client)
