@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -41,6 +42,9 @@ class TrustStore:
     missing, and an anchor needs no key usage. Everything else is checked alike: dates, signatures,
     names, purposes, constraints.
 
+    *intermediates* are certificates that servers tend to forget to send: they help to build a path
+    to an anchor, and are not believed themselves.
+
     A store does not change once it is made; any number of configurations may share one. Raises
     UsageError, a ValueError, where there is no certificate.
     """
@@ -57,11 +61,15 @@ class TrustStore:
     source: str
     """Where the anchors are from, for people: a path, or ``memory``."""
 
+    intermediates: tuple[x509.Certificate, ...]
+    """Certificates to build paths with that are not believed themselves."""
+
     def __init__(
         self,
         certificates: Iterable[x509.Certificate | bytes] | x509.Certificate | bytes,
         *,
         profile: str = "webpki",
+        intermediates: Iterable[x509.Certificate | bytes] = (),
         source: str = "memory",
         skipped: int = 0,
     ) -> None:
@@ -83,6 +91,10 @@ class TrustStore:
         self.profile = profile
         self.source = source
         self.skipped = skipped
+        self.intermediates = tuple(
+            c if isinstance(c, x509.Certificate) else _load_anchor(c, "an intermediate")
+            for c in intermediates
+        )
         self._encoded = frozenset(anchors)
 
     # -- making one --------------------------------------------------------------------------------
@@ -181,6 +193,8 @@ class TrustStore:
         digest = hashlib.sha256(self.profile.encode())
         for der in sorted(self._encoded):
             digest.update(hashlib.sha256(der).digest())
+        for certificate in self.intermediates:
+            digest.update(b"intermediate" + certificate.fingerprint(hashes.SHA256()))
         return digest.digest()
 
     @cached_property
@@ -307,9 +321,10 @@ def _ask(question: refusal.Question, verify: Any) -> list[x509.Certificate]:
     """The verifier's answer; a refusal becomes an error that says why."""
     leaf, *others = question.chain
     try:
-        path: list[x509.Certificate] = verify(leaf, others)
+        path: list[x509.Certificate] = verify(leaf, [*others, *question.store.intermediates])
     except Exception as error:  # parts of a certificate are parsed, and can fail, only now
-        raise refusal.explain(question, error) from error
+        # Its traceback would keep every caller's frame, and the connection, while it lives.
+        raise refusal.explain(question, error) from error.with_traceback(None)
     key = leaf.public_key()
     # The verifier looks at the sizes of issuers' keys, and not at the leaf's.
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MINIMUM_RSA_BITS:
