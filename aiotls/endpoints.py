@@ -82,10 +82,13 @@ class Awaited(Handshake):
             raise
         error, self.error = self.error, None
         if error is not None:
+            # The error's traceback is about to hold this object, and the connection holds the
+            # error: no reference may close that circle.
+            del self.transport, self.connection
             try:
                 raise error
             finally:
-                del error  # it refers to this frame
+                del error
 
     async def _cancelled(self) -> None:
         if self.complete:
@@ -189,7 +192,7 @@ async def create_connection(
         if host is None and ssl is True:
             raise ValueError("server_hostname is needed when the server is not given as host")
         server_hostname = host
-    handshake = _client(
+    handshake = _prepare(
         ssl,
         server_hostname,
         ssl_handshake_timeout,
@@ -213,7 +216,7 @@ async def create_unix_connection(
 ) -> tuple[TLSTransport, P]:
     """As :func:`create_connection`, to a Unix socket. *server_hostname* has no default here."""
     loop = asyncio.get_running_loop()
-    handshake = _client(
+    handshake = _prepare(
         ssl,
         server_hostname,
         ssl_handshake_timeout,
@@ -225,20 +228,22 @@ async def create_unix_connection(
     return handshake.transport, cast(P, handshake.protocol)
 
 
-def _client(
+def _prepare(
     ssl: Any,
     server_hostname: str | None,
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
     *,
+    server_side: bool = False,
+    upgrade: bool = False,
     call: str,
 ) -> Awaited:
-    """All that can be wrong with the arguments is found here, before anything is connected."""
-    config, context = config_of(ssl, False, call)
+    """All that can be wrong with the arguments is found here, before anything is touched."""
+    config, context = config_of(ssl, server_side, call)
     timeout, linger = _timeouts(handshake_timeout, shutdown_timeout)
     connection = TLSConnection(config, server_hostname or None)
     transport = TLSTransport(asyncio.get_running_loop(), connection, context, linger)
-    return Awaited(transport, timeout)
+    return Awaited(transport, timeout, upgrade=upgrade)
 
 
 def _timeouts(handshake: float | None, shutdown: float | None) -> tuple[float, float]:
@@ -300,13 +305,17 @@ async def connect_accepted_socket(
 ) -> tuple[TLSTransport, P]:
     """The server's side on a socket that was accepted elsewhere; as asyncio's."""
     loop = asyncio.get_running_loop()
-    config, context = config_of(ssl, True, "connect_accepted_socket")
-    timeout, linger = _timeouts(ssl_handshake_timeout, ssl_shutdown_timeout)
-    transport = TLSTransport(loop, TLSConnection(config), context, linger)
-    handshake = Awaited(transport, timeout)
+    handshake = _prepare(
+        ssl,
+        None,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        server_side=True,
+        call="connect_accepted_socket",
+    )
     await loop.connect_accepted_socket(lambda: handshake.serve(protocol_factory()), sock)
     await handshake.outcome()
-    return transport, cast(P, handshake.protocol)
+    return handshake.transport, cast(P, handshake.protocol)
 
 
 def _acceptor(
@@ -364,23 +373,27 @@ async def start_tls(
     for method in ("set_protocol", "get_protocol", "pause_reading", "write"):
         if not hasattr(transport, method):
             raise TypeError(f"start_tls() needs a two-way transport, not {transport!r}")
-    config, context = config_of(sslcontext, server_side, "start_server")
-    timeout, linger = _timeouts(ssl_handshake_timeout, ssl_shutdown_timeout)
-    connection = TLSConnection(config, server_hostname or None)
+    handshake = _prepare(
+        sslcontext,
+        server_hostname,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        server_side=server_side,
+        upgrade=True,
+        call="start_server" if server_side else "open_connection",
+    ).serve(protocol)
     if transport.is_closing():
         raise ConnectionResetError("the transport is closing: too late for TLS")
-
-    upper = TLSTransport(asyncio.get_running_loop(), connection, context, linger)
-    handshake = Awaited(upper, timeout, upgrade=True).serve(protocol)
-    _take_over(transport, upper, handshake)
+    _take_over(transport, handshake)
     await handshake.outcome()
     if writer is not None:
-        _reseat(writer, upper)
-    return upper
+        _reseat(writer, handshake.transport)
+    return handshake.transport
 
 
-def _take_over(below: Any, upper: TLSTransport, handshake: Awaited) -> None:
+def _take_over(below: Any, handshake: Awaited) -> None:
     """Puts *handshake* where the plaintext protocol was, and gives it what that had not read."""
+    upper = handshake.transport
     before = below.get_protocol()
     # Until the handshake is complete the old protocol is the one that knows this connection.
     upper._protocol = before
@@ -388,6 +401,8 @@ def _take_over(below: Any, upper: TLSTransport, handshake: Awaited) -> None:
     readers = [_reader_of(before)]
     if handshake.protocol is not before:
         readers.append(_reader_of(handshake.protocol))
+    # uvloop looks at the kind of protocol only when it begins to read.
+    below.pause_reading()
     below.set_protocol(handshake)
     ended = False
     data = b""

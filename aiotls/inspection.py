@@ -25,7 +25,7 @@ _LONG_NAMES = {
     # OpenSSL's long names, where they are not those of cryptography.
     NameOID.USER_ID: "userId",
     NameOID.X500_UNIQUE_IDENTIFIER: "x500UniqueIdentifier",
-    NameOID.BUSINESS_CATEGORY: "businessCategory",
+    NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
 }
 
 

@@ -348,7 +348,7 @@ class Handshake(Phase):
     def _fail(self, error: BaseException) -> None:
         """The handshake is over; the alert leaves, and the socket closes behind it."""
         self._end()
-        error.__traceback__ = None  # its frames hold the connection, which holds the error
+        detach(error)
         if isinstance(error, Truncated):
             reset = ConnectionResetError(str(error))
             reset.__cause__ = error
@@ -397,6 +397,16 @@ class Handshake(Phase):
         self.failed(error)
         self.transport._connection_lost(error)
         self.closed()
+
+
+def detach(error: BaseException) -> None:
+    """Frees the frames that led to *error*: they hold the connection, which holds the error.
+
+    What went wrong is in its words. The cause of an internal error keeps its traceback.
+    """
+    error.__traceback__ = None
+    if error.__suppress_context__:
+        error.__context__ = None
 
 
 def run_chores(loop: asyncio.AbstractEventLoop, connection: TLSConnection) -> None:

@@ -41,7 +41,7 @@ from weakref import WeakKeyDictionary
 from .enums import ProtocolVersion
 from .errors import TLSError
 from .inspection import SSLView, cipher_of, peer_certificate
-from .phases import Linger, Phase, run_chores
+from .phases import Linger, Phase, detach, run_chores
 
 if TYPE_CHECKING:
     from .config import Config
@@ -355,7 +355,7 @@ class TLSTransport(_FlowControlMixin):
     def _received(self, error: TLSError | None) -> None:
         """Off the fast path: what a read has led to besides plain data."""
         if error is not None:
-            error.__traceback__ = None  # its frames hold the connection, which holds the error
+            detach(error)
             self._error = error
             self._write_ended = True
             self._drop_gathered()
