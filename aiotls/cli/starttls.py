@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from ..trace.text import clean_bytes
 from .main import Failure
@@ -31,8 +32,8 @@ class Plaintext(asyncio.Protocol):
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        # uvloop's transports are of no class of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -197,10 +198,8 @@ async def _ldap(plain: Plaintext, host: str) -> None:
     name = b"\x80" + bytes([len(LDAP_START_TLS)]) + LDAP_START_TLS
     operation = b"\x02\x01\x01" + b"\x77" + bytes([len(name)]) + name
     plain.send(b"\x30" + bytes([len(operation)]) + operation)
-    tag, message = await _ber(plain)
     wrong = Failure("the server does not answer as LDAP does")
-    if tag != 0x30:
-        raise wrong
+    message = await _sequence(plain, wrong)
     # messageID 1, then ExtendedResponse [APPLICATION 24] with resultCode first
     tag, identifier, rest = _element(message, wrong)
     if (tag, identifier) != (0x02, b"\x01"):
@@ -215,17 +214,19 @@ async def _ldap(plain: Plaintext, host: str) -> None:
         raise Failure(f"the LDAP server refuses StartTLS: result code {result[-1]}")
 
 
-async def _ber(plain: Plaintext) -> tuple[int, bytes]:
-    """One BER element of at most MAX_LINE bytes."""
+async def _sequence(plain: Plaintext, wrong: Failure) -> bytes:
+    """The content of a BER SEQUENCE of at most MAX_LINE bytes."""
     tag, length = await plain.read(2)
+    if tag != 0x30:
+        raise wrong
     if length & 0x80:
         octets = length & 0x7F
         if not 1 <= octets <= 4:
-            raise Failure("the server does not answer as LDAP does")
+            raise wrong
         length = int.from_bytes(await plain.read(octets), "big")
     if length > MAX_LINE:
         raise Failure("the server's answer is too long for this protocol")
-    return tag, await plain.read(length)
+    return await plain.read(length)
 
 
 def _element(data: bytes, wrong: Failure) -> tuple[int, bytes, bytes]:
