@@ -118,10 +118,11 @@ class Identity:
         leaf = parsed[0]
         public_key = _public_key(leaf)
         # A key of the library's has sign() too, but with arguments of its own.
-        local = hasattr(key, "private_bytes") or hasattr(key, "private_bytes_raw")
-        if local:
-            _check_pair(parsed, cast(PrivateKey, key))
-            signer: Signer = LocalSigner(cast(PrivateKey, key))
+        if hasattr(key, "private_bytes"):
+            key = LocalSigner(cast(PrivateKey, key))
+        if isinstance(key, LocalSigner):
+            _check_pair(parsed, key.key)
+            signer: Signer = key
         elif isinstance(key, Signer):
             signer = key
         else:
@@ -218,9 +219,8 @@ class Identity:
 
     def with_staple(self, staple: bytes | None, scts: Iterable[bytes] | None = None) -> Identity:
         """The same identity with another OCSP response, and with other timestamps if given."""
-        key = self.signer.key if isinstance(self.signer, LocalSigner) else self.signer
         chosen = self.scts if scts is None else scts
-        return Identity(self.chain, key, staple=staple, scts=chosen)
+        return Identity(self.chain, self.signer, staple=staple, scts=chosen)
 
     # -- using it ----------------------------------------------------------------------------------
 
@@ -305,13 +305,13 @@ def _check_pair(chain: Sequence[x509.Certificate], key: PrivateKey) -> None:
     if any(_belongs(certificate, key) for certificate in chain[1:]):
         hint = "The key belongs to another certificate of the chain, which has to stand first."
     elif theirs == ours:
-        hint = "They are of one kind and not a pair. Was the certificate reissued with a new key?"
+        hint = "Was the certificate reissued with a new key?"
     else:
         hint = "Was the certificate reissued with a new key, or is this the key of another one?"
     raise UsageError(
-        f"the certificate is for {theirs}, and the key is {ours}: not a pair"
+        f"the certificate's key is {theirs}, and the key given is {ours}: not a pair"
         if theirs != ours
-        else f"the certificate is for {theirs}, but not for this one",
+        else f"the certificate's key is {theirs}, and the key given is another one: not a pair",
         hint=hint,
     )
 

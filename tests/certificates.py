@@ -53,9 +53,13 @@ GENERATE: dict[str, Callable[[], Any]] = {
 """The kinds of keys. ``rsa-pss`` is an RSA key whose certificate carries id-RSASSA-PSS."""
 
 
-@cache
 def key(kind: str = "p256", number: int = 0) -> Any:
     """A private key; another one for each *number*."""
+    return _key(kind, number)
+
+
+@cache
+def _key(kind: str, number: int) -> Any:
     return GENERATE[kind]()
 
 

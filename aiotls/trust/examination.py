@@ -257,15 +257,15 @@ def _may_issue(
             "invalid CA certificate",
             f"{who} issued {below} and has {what}: it is no authority. {whose}",
         )
-    elif basic.value.path_length is not None and _intermediates(path, depth) > (
-        basic.value.path_length
-    ):
+    elif basic.value.path_length is not None and depth > basic.value.path_length:
+        # The verifier also counts those that RFC 5280, section 4.2.1.9 leaves out, the self-issued.
+        allowed = basic.value.path_length
         yield Finding(
             Alert.UNKNOWN_CA,
             25,
             "path length constraint exceeded",
-            f"{who} allows {basic.value.path_length} authorities below it, and there are "
-            f"{_intermediates(path, depth)}: {path}. {whose}",
+            f"{who} allows {allowed or 'no'} authorit{'y' if allowed == 1 else 'ies'} below it, "
+            f"and there {'is' if depth == 1 else 'are'} {depth}: {path}. {whose}",
         )
     usage = find_extension(authority, ExtensionOID.KEY_USAGE)
     if usage is not None and not usage.value.key_cert_sign:
@@ -278,13 +278,6 @@ def _may_issue(
     purposes = find_extension(authority, ExtensionOID.EXTENDED_KEY_USAGE)
     if purposes is not None and not _is_for(question, purposes.value):
         yield _wrong_purpose(question, f"The authority {who}", purposes.value, whose)
-
-
-def _intermediates(path: Path, depth: int) -> int:
-    """How many authorities stand below; those that name themselves as issuer do not count (RFC
-    5280, section 4.2.1.9).
-    """
-    return sum(c.subject != c.issuer for c in path.certificates[1 : depth + 1])
 
 
 # -- the leaf --------------------------------------------------------------------------------------
