@@ -225,6 +225,10 @@ class ClientConfig(Config):
     ) = None
     """Chooses the identity when the server has asked for one, by what it accepts."""
 
+    post_handshake_auth: bool = False
+    """Whether the server may ask for the certificate after the handshake as well (RFC 8446,
+    section 4.2.6)."""
+
     key_shares: Sequence[NamedGroup] | None = None
     """The groups to send key shares for at once; None: the first of :attr:`groups`, and X25519
     if that is its classical half. The others cost a HelloRetryRequest."""

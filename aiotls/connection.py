@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
 from .crypto import schedule12
+from .crypto.aead import Opener13
 from .crypto.schedule13 import export
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
 from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
@@ -34,16 +36,24 @@ from .handshake.channel import (
     read_alert,
 )
 from .handshake.established import Established
+from .handshake.post_auth import (
+    MAX_REQUESTS,
+    Answer,
+    answer_request,
+    check_request,
+    make_request,
+)
 from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
 from .record import RecordReader, RecordWriter
 from .trust import check_name, parse_certificate
 from .wire.extensions import Context
-from .wire.messages import NewSessionTicket
+from .wire.messages import CertificateRequest, NewSessionTicket
 
 if TYPE_CHECKING:
     from .handshake.auth import Peer
+    from .handshake.transcript import Transcript
 
 Bytes = bytes | bytearray | memoryview
 
@@ -90,7 +100,11 @@ class TLSConnection:
         self.close_notify_sent = False
         self.error: TLSError | None = None
         self.chores: list[Awaitable[None]] = []
-        """What an asynchronous session cache wants to be awaited; a face takes it from here."""
+        """What hooks want to be awaited after the handshake; a face takes it from here, and looks
+        afterwards at :attr:`error` and :meth:`data_to_send`."""
+        self._requests: dict[bytes, CertificateRequest] = {}
+        self._answer_in = Answer()
+        self._pending_answers = 0
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
@@ -396,10 +410,100 @@ class TLSConnection:
             self._count_warning()
             self._send_alert(AlertLevel.WARNING, Alert.NO_RENEGOTIATION)
             return
+        if tls13 and kind == HandshakeType.CERTIFICATE_REQUEST and not self.server_side:
+            self._take_request(body)
+            return
+        if self._requests:
+            self._take_answer(kind, body)
+            return
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
             f"the peer sent {HandshakeType.label(kind).lower()} after the handshake",
         )
+
+    # -- authentication after the handshake: RFC 8446, section 4.6.2 ---------------------------
+
+    def request_certificate(self) -> None:
+        """On a server: asks the client for its certificate; :attr:`peer` is set when it came.
+
+        Raises UsageError on a client, on TLS 1.2, where the configuration has no trust to verify
+        clients by, and where the client did not say that it would answer.
+        """
+        self._check_alive()
+        result = self._established()
+        config = self.config
+        if not isinstance(config, ServerConfig) or config.trust is None:
+            raise UsageError("only a server with trust can ask for a client certificate")
+        if result.transcript is None:
+            raise UsageError("the client does not do post-handshake authentication")
+        if len(self._requests) >= MAX_REQUESTS:
+            raise UsageError(f"{MAX_REQUESTS} requests for a certificate are unanswered")
+        request = make_request(config, config.random(16))
+        self._requests[request.context] = request
+        self._writer.write(ContentType.HANDSHAKE, request.encode())
+
+    def _take_request(self, body: bytes) -> None:
+        request = CertificateRequest.parse(body)
+        check_request(request)
+        result, config = self._established(), self.config
+        if result.transcript is None or not isinstance(config, ClientConfig):
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the server asks for a certificate, which this client did not agree to",
+            )
+        self._pending_answers += 1
+        if self._pending_answers > MAX_REQUESTS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE, "the server asks for certificates without end"
+            )
+        self._do(self._answer(config, result, result.transcript, request))
+
+    async def _answer(
+        self,
+        config: ClientConfig,
+        result: Established,
+        transcript: Transcript,
+        request: CertificateRequest,
+    ) -> None:
+        flight = await answer_request(config, result, transcript, request, self._writer)
+        self._pending_answers -= 1
+        if self.error is None and not self.close_notify_sent:
+            self._writer.write(ContentType.HANDSHAKE, flight)
+
+    def _take_answer(self, kind: int, body: bytes) -> None:
+        opener = self._reader.opener
+        if not self._answer_in.take(kind, body) or not isinstance(opener, Opener13):
+            return
+        answer, self._answer_in = self._answer_in, Answer()
+        self._do(self._verify_answer(answer, opener.secret))
+
+    async def _verify_answer(self, answer: Answer, secret: bytes) -> None:
+        result = self._established()
+        if result.transcript is not None:
+            peer = await answer.verify(
+                self.config, result, result.transcript, self._requests, secret
+            )
+            self._result = replace(result, peer=peer)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that may await a hook: at once where there is none, or else by the face."""
+        if self.config.has_hooks:
+            self.chores.append(self._guard(work))
+            return
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        work.close()
+        raise UsageError("a hook suspended that was not known to")
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BaseException as error:
+            if self.error is None:
+                self._fail(error)
+            raise
 
     def _take_ticket(self, message: NewSessionTicket) -> None:
         message.extensions.check(Context.NEW_SESSION_TICKET)

@@ -76,18 +76,11 @@ class Records(Phase):
         except TLSError as error:
             transport._received(error)
             return
-        data_received = transport._data_received
-        if (
-            data_received is None
-            or transport._hold
-            or connection.peer_closed
-            or connection.chores
-            or transport._gathering
-        ):
+        data_received = transport._direct
+        if data_received is None or connection.peer_closed or connection.chores:
             transport._received(None)
             return
-        plaintext = connection.read()
-        if plaintext:
+        if plaintext := connection.read():
             transport._in_callback = True
             try:
                 data_received(plaintext)
@@ -95,7 +88,6 @@ class Records(Phase):
                 raise
             except BaseException as error:
                 transport._protocol_failed(error, "data_received()")
-                return
             finally:
                 transport._in_callback = False
         transport._settle()
@@ -279,7 +271,7 @@ class Handshake(Phase):
             if not transport._closing:
                 transport._send(self.connection.data_to_send())
                 if self.connection.chores:
-                    run_chores(transport._loop, self.connection)
+                    run_chores(transport)
 
     # -- with hooks ----------------------------------------------------------------------------
 
@@ -409,11 +401,12 @@ def detach(error: BaseException) -> None:
         error.__context__ = None
 
 
-def run_chores(loop: asyncio.AbstractEventLoop, connection: TLSConnection) -> None:
-    """Lets an asynchronous session cache finish what a connection has given it."""
+def run_chores(transport: TLSTransport) -> None:
+    """Awaits what hooks have to do for a connection after its handshake."""
+    connection = transport._connection
     chores, connection.chores = connection.chores, []
     for chore in chores:
-        task = loop.create_task(_finish_chore(chore))
+        task = transport._loop.create_task(_finish_chore(transport, chore))
         _chores.add(task)
         task.add_done_callback(_chores.discard)
 
@@ -421,8 +414,15 @@ def run_chores(loop: asyncio.AbstractEventLoop, connection: TLSConnection) -> No
 _chores: set[asyncio.Task[None]] = set()
 
 
-async def _finish_chore(chore: Awaitable[None]) -> None:
+async def _finish_chore(transport: TLSTransport, chore: Awaitable[None]) -> None:
+    connection = transport._connection
+    alive = connection.error is None
     try:
         await chore
     except Exception as error:
-        logger.warning("a session could not be kept: %r", error)
+        if connection.error is None:  # a session cache failed, and nothing but it
+            logger.warning("a session could not be kept: %r", error)
+    if alive and connection.error is not None:
+        transport._received(connection.error)
+    elif not transport._closing:
+        transport._send(connection.data_to_send())

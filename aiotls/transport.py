@@ -124,6 +124,7 @@ class TLSTransport(_FlowControlMixin):
         "_connection",
         "_context",
         "_data_received",
+        "_direct",
         "_dropped",
         "_eof_below",
         "_eof_delivered",
@@ -169,6 +170,8 @@ class TLSTransport(_FlowControlMixin):
         self._below: asyncio.Transport | None = None
         self._protocol: asyncio.BaseProtocol | None = None
         self._data_received: Callable[[bytes], None] | None = None
+        # The same, if nothing stands between what is opened and the protocol.
+        self._direct: Callable[[bytes], None] | None = None
         self._view = receive_buffer(loop)
         self._hold = _UNSTARTED
         self._error: BaseException | None = None
@@ -235,6 +238,7 @@ class TLSTransport(_FlowControlMixin):
             self._data_received = None
         else:
             self._data_received = protocol.data_received  # type: ignore[attr-defined]
+        self._set_hold(self._hold)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that gets the data and the events; None after the end."""
@@ -254,7 +258,7 @@ class TLSTransport(_FlowControlMixin):
         """No data for the protocol, and none taken from the network, until it is resumed."""
         if self._closing or self._hold & _PAUSED:
             return
-        self._hold |= _PAUSED
+        self._set_hold(self._hold | _PAUSED)
         if self._below is not None:
             self._below.pause_reading()
 
@@ -262,17 +266,21 @@ class TLSTransport(_FlowControlMixin):
         """Undoes :meth:`pause_reading`."""
         if self._closing or not self._hold & _PAUSED:
             return
-        self._hold &= ~_PAUSED
+        self._set_hold(self._hold & ~_PAUSED)
         if self._below is not None and not self._eof_below:
             self._below.resume_reading()
         connection = self._connection
         if connection.readable or connection.peer_closed or self._error is not None:
             self._loop.call_soon(self._deliver)
 
+    def _set_hold(self, hold: int) -> None:
+        self._hold = hold
+        self._direct = None if hold else self._data_received
+
     def _start(self) -> None:
         """The application knows its transport; what has arrived meanwhile may go to it."""
         if self._hold & _UNSTARTED:
-            self._hold &= ~_UNSTARTED
+            self._set_hold(self._hold & ~_UNSTARTED)
             self._deliver()
 
     def _deliver(self) -> None:
@@ -304,8 +312,8 @@ class TLSTransport(_FlowControlMixin):
         """After a callback of the protocol's: what it wrote leaves, and what the peer asked for."""
         if self._gathering:
             self._end_of_turn()
-        elif not self._closing and (answer := self._connection.data_to_send()):
-            self._send(answer)
+        elif not self._wrote_at and not self._closing:  # nothing was sent since it was asked for
+            self._send(self._connection.data_to_send())
 
     def _introduce(self, protocol: asyncio.BaseProtocol) -> None:
         """Tells the application's protocol that it is connected."""
@@ -361,7 +369,7 @@ class TLSTransport(_FlowControlMixin):
             self._drop_gathered()
             self._send(self._connection.data_to_send())  # the alert
         if self._connection.chores:
-            run_chores(self._loop, self._connection)
+            run_chores(self)
         self._deliver()
 
     # -- writing -------------------------------------------------------------------------------
@@ -577,7 +585,7 @@ class TLSTransport(_FlowControlMixin):
         self._lost = self._closing = self._write_ended = True
         self._drop_gathered()
         protocol, self._protocol = self._protocol, None
-        self._data_received = self._error = None
+        self._data_received = self._direct = self._error = None
         if protocol is not None:
             lost: Callable[[Any], None] = protocol.connection_lost
             lost(None if error is None else self._translate(error))

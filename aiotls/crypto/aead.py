@@ -75,12 +75,12 @@ class PlainSealer:
 class Opener13:
     """RFC 8446, section 5.2: TLSCiphertext, the type and the padding inside."""
 
-    __slots__ = ("_decrypt", "_iv", "_secret", "limit", "max_plaintext", "sequence", "suite")
+    __slots__ = ("_decrypt", "_iv", "limit", "max_plaintext", "secret", "sequence", "suite")
 
     def __init__(self, suite: Suite, secret: bytes) -> None:
         key, iv = traffic_keys(suite, secret)
         self.suite = suite
-        self._secret = secret
+        self.secret = secret
         self._decrypt = suite.aead(key).decrypt
         self._iv = int.from_bytes(iv, "big")
         self.sequence = 0
@@ -132,7 +132,7 @@ class Opener13:
 
     def updated(self) -> Opener13:
         """The opener for what follows a KeyUpdate (RFC 8446, section 7.2)."""
-        opener = Opener13(self.suite, next_traffic_secret(self.suite, self._secret))
+        opener = Opener13(self.suite, next_traffic_secret(self.suite, self.secret))
         opener.max_plaintext = self.max_plaintext
         return opener
 
@@ -140,12 +140,12 @@ class Opener13:
 class Sealer13:
     """RFC 8446, section 5.2, with padding to a multiple of *padding* bytes (section 5.4)."""
 
-    __slots__ = ("_encrypt", "_iv", "_padding", "_secret", "limit", "sequence", "suite")
+    __slots__ = ("_encrypt", "_iv", "_padding", "limit", "secret", "sequence", "suite")
 
     def __init__(self, suite: Suite, secret: bytes, padding: int = 0) -> None:
         key, iv = traffic_keys(suite, secret)
         self.suite = suite
-        self._secret = secret
+        self.secret = secret
         self._encrypt = suite.aead(key).encrypt
         self._iv = int.from_bytes(iv, "big")
         self._padding = padding
@@ -164,7 +164,7 @@ class Sealer13:
 
     def updated(self) -> Sealer13:
         """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""
-        secret = next_traffic_secret(self.suite, self._secret)
+        secret = next_traffic_secret(self.suite, self.secret)
         return Sealer13(self.suite, secret, self._padding)
 
 

@@ -76,10 +76,10 @@ def choose_scheme(identity: Identity, offered: Sequence[int]) -> SignatureScheme
     return None
 
 
-async def sign(channel: Channel, identity: Identity, scheme: SignatureScheme, data: bytes) -> bytes:
+async def sign(config: Config, identity: Identity, scheme: SignatureScheme, data: bytes) -> bytes:
     """A signature by the identity's signer, which may be far away."""
     try:
-        return await resolve(identity.sign(data, scheme, channel.config.primitives))
+        return await resolve(identity.sign(data, scheme, config.primitives))
     except TLSError:
         raise
     except Exception as error:
@@ -98,7 +98,7 @@ async def prove(
     """Sends Certificate and CertificateVerify (RFC 8446, sections 4.4.2 and 4.4.3)."""
     entries = tuple(CertificateEntry(der, Extensions()) for der in identity.chain)
     channel.send(Certificate(request_context, entries))
-    signature = await sign(channel, identity, scheme, label + channel.transcript.digest())
+    signature = await sign(channel.config, identity, scheme, label + channel.transcript.digest())
     channel.send(CertificateVerify(scheme, signature))
 
 

@@ -87,7 +87,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     # [CertificateVerify]  change_cipher_spec  {Finished}
     if identity is not None and scheme is not None:
         data = transcript.messages()
-        channel.send(CertificateVerify(scheme, await auth.sign(channel, identity, scheme, data)))
+        channel.send(CertificateVerify(scheme, await auth.sign(channel.config, identity, scheme, data)))
     transcript.forget()
     channel.install_write12(keys.client)
     first = schedule12.finished(suite, master, "client", transcript.digest())

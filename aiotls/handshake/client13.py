@@ -109,6 +109,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         resumption_secret=master.resumption(transcript.digest()),
         retried=offer.retried,
         resumed=key is not None and key.session is not None,
+        transcript=transcript if offer.config.post_handshake_auth else None,
         early_data=early,
         early_data_sent=len(sendable(offer, channel.early_output)),
     )

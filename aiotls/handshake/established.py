@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..crypto.suites import Suite
     from ..identity import Identity
     from .auth import Peer
+    from .transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -52,6 +53,9 @@ class Established:
 
     resumed: bool = False
     """Whether a session was resumed."""
+
+    transcript: Transcript | None = None
+    """In TLS 1.3, where the client may be asked for its certificate later: what that is bound to."""
 
     early_data: bool = False
     """Whether 0-RTT data was accepted."""

@@ -168,6 +168,8 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
         rows.append((ext.ALPN, config.alpn))
     if tls13 and (config.session_cache is not None or config.psks):
         rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
+    if config.post_handshake_auth and config.speaks(ProtocolVersion.TLSv1_3):
+        rows.append((ext.POST_HANDSHAKE_AUTH, True))
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
     return rows

@@ -70,7 +70,7 @@ async def server12(
     channel.send(Certificate12(identity.chain))
     own = config.primitives.generate(group)
     params = ServerKeyExchange(group, own.share, scheme, b"").params
-    signature = await auth.sign(channel, identity, scheme, hello.random + answer.random + params)
+    signature = await auth.sign(channel.config, identity, scheme, hello.random + answer.random + params)
     channel.send(ServerKeyExchange(group, own.share, scheme, signature))
     ask = config.client_auth is not ClientAuth.NONE
     if ask:

@@ -137,6 +137,7 @@ async def server13(
         resumption_secret=master.resumption(transcript.digest()),
         retried=retried,
         resumed=key is not None and key.session is not None,
+        transcript=transcript if ext.POST_HANDSHAKE_AUTH.type in hello.extensions else None,
         early_data=early_data,
     )
     await send_tickets(channel, config, hello, established)

@@ -1,0 +1,167 @@
+"""Post-handshake authentication: RFC 8446, section 4.6.2.
+
+A server may ask for the client's certificate at any time, if the client has said that it would
+answer. The answer (Certificate, CertificateVerify, Finished) comes in one piece, and is signed
+over the whole handshake and the request. Data may flow meanwhile, so neither side waits: the
+messages are collected as they come, and then looked at together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..config import CertificateQuery, ClientAuth, ClientConfig, Config, ServerConfig
+from ..crypto import signatures
+from ..crypto.aead import Sealer13
+from ..crypto.schedule13 import finished
+from ..enums import Alert, HandshakeType
+from ..errors import ProtocolError
+from ..wire import extensions as ext
+from ..wire.messages import (
+    Certificate,
+    CertificateEntry,
+    CertificateRequest,
+    CertificateVerify,
+    Finished,
+)
+from . import auth
+from .channel import resolve
+from .server13 import certificate_request
+
+if TYPE_CHECKING:
+    from ..record import RecordWriter
+    from .established import Established
+    from .transcript import Transcript
+
+ORDER = (HandshakeType.CERTIFICATE, HandshakeType.CERTIFICATE_VERIFY, HandshakeType.FINISHED)
+
+MAX_REQUESTS = 8
+"""Requests that may be unanswered at a time; each costs some memory on both sides."""
+
+# -- the client's half -----------------------------------------------------------------------------
+
+
+def check_request(request: CertificateRequest) -> None:
+    """RFC 8446, section 4.3.2: a context that tells the requests apart, and signature_algorithms."""
+    if not request.context:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER, "the server's CertificateRequest carries no context"
+        )
+    if request.extensions.get(ext.SIGNATURE_ALGORITHMS) is None:
+        raise ProtocolError(
+            Alert.MISSING_EXTENSION, "the CertificateRequest lacks signature_algorithms"
+        )
+
+
+async def answer_request(
+    config: ClientConfig,
+    established: Established,
+    transcript: Transcript,
+    request: CertificateRequest,
+    writer: RecordWriter,
+) -> bytes:
+    """The client's answer as handshake messages, in one piece (section 4.4)."""
+    transcript = transcript.copy()
+    transcript.add(request.encode())
+    schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
+    identity = config.identity
+    if config.select_identity is not None:
+        authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
+        query = CertificateQuery(established.server_name, schemes, authorities)
+        identity = await resolve(config.select_identity(query))
+    scheme = None if identity is None else auth.choose_scheme(identity, schemes)
+    if identity is None or scheme is None:
+        flight = Certificate(request.context, ()).encode()
+        transcript.add(flight)
+    else:
+        entries = tuple(CertificateEntry(der) for der in identity.chain)
+        flight = Certificate(request.context, entries).encode()
+        transcript.add(flight)
+        signed = auth.CLIENT_CONTEXT + transcript.digest()
+        signature = await auth.sign(config, identity, scheme, signed)
+        proof = CertificateVerify(scheme, signature).encode()
+        transcript.add(proof)
+        flight += proof
+    # The key of this moment (4.4.4): a KeyUpdate may have gone out while a hook was awaited.
+    secret = writer.sealer.secret if isinstance(writer.sealer, Sealer13) else b""
+    return flight + Finished(finished(established.suite, secret, transcript.digest())).encode()
+
+
+# -- the server's half -----------------------------------------------------------------------------
+
+
+def make_request(config: ServerConfig, context: bytes) -> CertificateRequest:
+    """A CertificateRequest that is told from others by *context*."""
+    request = certificate_request(config)
+    return CertificateRequest(context, request.extensions)
+
+
+class Answer:
+    """Collects a client's answer until it is whole."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[int, bytes]] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of it has come."""
+        return bool(self._messages)
+
+    def take(self, kind: int, body: bytes) -> bool:
+        """One more message; True when the answer is whole."""
+        expected = ORDER[0] if not self._messages else ORDER[1]
+        if len(self._messages) == 2 or (self._messages and self._is_empty()):
+            expected = ORDER[2]
+        if kind != expected:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the client sent {HandshakeType.label(kind).lower()} where "
+                f"{expected.name.lower()} was expected",
+            )
+        self._messages.append((kind, body))
+        return kind == HandshakeType.FINISHED
+
+    def _is_empty(self) -> bool:
+        return not Certificate.parse(self._messages[0][1]).entries
+
+    async def verify(
+        self,
+        config: Config,
+        established: Established,
+        transcript: Transcript,
+        requests: dict[bytes, CertificateRequest],
+        traffic_secret: bytes,
+    ) -> auth.Peer | None:
+        """The client, or None where it showed nothing. Raises ProtocolError."""
+        certificate = Certificate.parse(self._messages[0][1])
+        request = requests.pop(certificate.context, None)
+        if request is None:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                "the client answers a CertificateRequest that was not sent",
+            )
+        transcript = transcript.copy()
+        transcript.add(request.encode())
+        transcript.add(certificate.encode())
+        peer = None
+        if certificate.entries:
+            chain = auth.read_chain(certificate)
+            key, pss_only = auth.leaf_key(chain)
+            verified = auth.verify_chain(config, chain, established.server_name)
+            proof = CertificateVerify.parse(self._messages[1][1])
+            auth.check_scheme(config, proof.scheme)
+            signed = auth.CLIENT_CONTEXT + transcript.digest()
+            signatures.verify(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
+            transcript.add(proof.encode())
+            peer = auth.Peer(chain, established.server_name, verified, proof.scheme)
+        expected = finished(established.suite, traffic_secret, transcript.digest())
+        auth.check_finished(Finished.parse(self._messages[-1][1]), expected)
+        if peer is not None:
+            await auth.ask_application(config, peer)
+        elif isinstance(config, ServerConfig) and config.client_auth is ClientAuth.REQUIRED:
+            raise ProtocolError(
+                Alert.CERTIFICATE_REQUIRED,
+                "the client showed no certificate, and this server requires one",
+                reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+            )
+        return peer
