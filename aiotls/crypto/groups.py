@@ -116,8 +116,11 @@ class HybridKeyExchange:
         classical = self.classical.agree(point)
         try:
             secret = self._key.decapsulate(ciphertext)
-        except ValueError:
-            _bad_share(self.group, "has a ciphertext that does not decapsulate")
+        except ValueError as error:
+            # draft-ietf-tls-ecdhe-mlkem, section 4.2: any failure but a wrong length.
+            raise ProtocolError(
+                Alert.INTERNAL_ERROR, f"ML-KEM decapsulation failed: {error}"
+            ) from error
         return hybrid.join(secret, classical)
 
 

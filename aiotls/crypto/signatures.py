@@ -120,7 +120,7 @@ def verify12(
     """Checks a signature of TLS 1.2 (RFC 5246, section 4.7; RFC 8422, section 5.10).
 
     Unlike in TLS 1.3 an ECDSA scheme goes with any curve, PKCS #1 v1.5 is allowed, and ML-DSA
-    is not (draft-ietf-tls-mldsa, section 3). Raises as :func:`verify` does.
+    is not (draft-ietf-tls-mldsa, section 3.3). Raises as :func:`verify` does.
     """
     row = _SCHEMES.get(scheme)
     if (

@@ -222,6 +222,23 @@ def test_a_forged_ciphertext_gives_another_secret_and_no_error(group: NamedGroup
     assert client.agree(bytes(forged)) != secret
 
 
+@every_hybrid
+def test_a_decapsulation_that_fails_is_an_internal_error(group: NamedGroup) -> None:
+    """draft-ietf-tls-ecdhe-mlkem, section 4.2: MUST, for any reason but a wrong length."""
+
+    class Failing:
+        def decapsulate(self, ciphertext: bytes) -> bytes:
+            raise ValueError("out of entropy")
+
+    client = groups.HybridKeyExchange(group)
+    answer, _ = groups.respond(group, client.share)
+    broken: Any = Failing()
+    client._key = broken
+    with pytest.raises(ProtocolError, match="out of entropy") as caught:
+        client.agree(answer)
+    assert caught.value.alert == Alert.INTERNAL_ERROR
+
+
 # -- what a peer may not send ----------------------------------------------------------------------
 
 

@@ -236,7 +236,7 @@ def test_an_ecdsa_scheme_of_tls_1_2_goes_with_any_curve() -> None:
 
 
 def test_ml_dsa_is_not_for_tls_1_2() -> None:
-    """draft-ietf-tls-mldsa, section 3."""
+    """draft-ietf-tls-mldsa, section 3.3: MUST NOT, with illegal_parameter."""
     for scheme in MLDSA:
         private = key(scheme.name)
         assert signatures.schemes12_for(private) == ()
