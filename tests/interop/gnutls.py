@@ -38,6 +38,8 @@ class GnuTLS(Peer):
         CipherSuite.TLS_AES_256_GCM_SHA384: "AES-256-GCM",
         CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "CHACHA20-POLY1305",
     }
+    keys = (*Peer.keys, "p521", "ed448")
+    also_accepts_keys = ("rsa-pss",)
     client_updates_keys = True
 
     def missing(self) -> str | None:

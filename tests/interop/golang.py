@@ -40,7 +40,7 @@ class Go(Peer):
     }
     accepts = tuple(groups)
     suites = {}
-    keys = frozenset({"ecdsa", "rsa", "ed25519", "mldsa44", "mldsa65", "mldsa87"})
+    keys = (*Peer.keys, "p521", "mldsa44", "mldsa65", "mldsa87")
     is_slow_to_start = True
 
     _program: Path

@@ -7,7 +7,7 @@ import fcntl
 import subprocess
 from pathlib import Path
 
-from aiotls.enums import CipherSuite, NamedGroup
+from aiotls.enums import Alert, CipherSuite, NamedGroup
 
 from .peer import (
     Outcome,
@@ -40,6 +40,10 @@ class Java(Peer):
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
         CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
     }
+    keys = (*Peer.keys, "p521", "ed448")
+    also_accepts_keys = ("rsa-pss",)
+    alert_without_certificate = Alert.BAD_CERTIFICATE
+    alert_without_group = Alert.UNEXPECTED_MESSAGE
     is_slow_to_start = True
 
     _classes: Path

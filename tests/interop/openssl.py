@@ -39,7 +39,8 @@ class OpenSSL(Peer):
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
         CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
     }
-    keys = frozenset({"ecdsa", "rsa", "ed25519"})
+    keys = (*Peer.keys, "p521", "rsa3072", "ed448")
+    also_accepts_keys = ("rsa-pss",)
     client_updates_keys = True
     server_updates_keys = True
 

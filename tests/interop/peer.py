@@ -91,8 +91,11 @@ class Peer:
     suites: ClassVar[Mapping[CipherSuite, str]]
     """The cipher suites that it can be told to use, with its names for them."""
 
-    keys: ClassVar[frozenset[str]] = frozenset({"ecdsa", "rsa", "ed25519"})
-    """The kinds of key in certificates that it takes."""
+    keys: ClassVar[Collection[str]] = ("p256", "p384", "rsa", "ed25519")
+    """The kinds of key in certificates that it can show and accept."""
+
+    also_accepts_keys: ClassVar[Collection[str]] = ()
+    """Further kinds that it accepts only."""
 
     is_client: ClassVar[bool] = True
     is_server: ClassVar[bool] = True
@@ -104,6 +107,9 @@ class Peer:
     takes_several_groups: ClassVar[bool] = True
     alert_without_certificate: ClassVar[Alert] = Alert.CERTIFICATE_REQUIRED
     """What a server sends to a client that shows no certificate (RFC 8446, section 4.4.2.4)."""
+
+    alert_without_group: ClassVar[Alert] = Alert.HANDSHAKE_FAILURE
+    """What a server sends to a client that has no group in common with it (section 4.1.1)."""
 
     refuses_in_http: ClassVar[bool] = False
     """Whether a server says in HTTP, not by an alert, that it wants a client certificate."""
@@ -364,6 +370,26 @@ def listening_thread(serve: Callable[[socket.socket], object]) -> Iterator[Serve
                 connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads from it
         for worker in workers:
             worker.join(PATIENCE)
+
+
+def in_turns(
+    send: Callable[[bytes], object], receive: Callable[[int], bytes], payload: bytes
+) -> Iterator[bytes]:
+    """Send as much as a socket's buffers hold, receive as much, and so on.
+
+    In one thread: a connection of OpenSSL's is not to be used by two at the same time.
+    """
+    view = memoryview(payload)
+    while view:
+        window, view = view[: 1 << 16], view[1 << 16 :]
+        send(bytes(window))
+        missing = len(window)
+        while missing:
+            chunk = receive(missing)
+            if not chunk:
+                return
+            missing -= len(chunk)
+            yield chunk
 
 
 def describe(error: BaseException) -> str:

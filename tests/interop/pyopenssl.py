@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import select
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 from aiotls.enums import CipherSuite, NamedGroup
 
-from .peer import HOST, PATIENCE, Outcome, Peer, Server, Settings, describe, listening_thread
+from .peer import (
+    HOST,
+    PATIENCE,
+    Outcome,
+    Peer,
+    Server,
+    Settings,
+    describe,
+    in_turns,
+    listening_thread,
+)
 
 
 class PyOpenSSL(Peer):
@@ -40,7 +48,8 @@ class PyOpenSSL(Peer):
         CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
         CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
     }
-    keys = frozenset({"ecdsa", "rsa", "ed25519", "ed448", "mldsa65"})
+    keys = (*Peer.keys, "p521", "ed448", "mldsa44", "mldsa65", "mldsa87")
+    also_accepts_keys = ("rsa-pss",)
     checks_names = False
 
     def missing(self) -> str | None:
@@ -93,8 +102,7 @@ class PyOpenSSL(Peer):
                 tls.set_connect_state()
                 tls.set_tlsext_host_name(settings.server_name.encode())
                 tls.do_handshake()
-                plain.setblocking(False)
-                for chunk in _exchange(tls, plain, payload):
+                for chunk in in_turns(tls.sendall, tls.recv, payload):
                     data += chunk
                 with contextlib.suppress(SSL.Error):
                     tls.shutdown()
@@ -136,29 +144,3 @@ class _Complaints:
 
     def __str__(self) -> str:
         return ", ".join(self._texts)
-
-
-def _exchange(tls: Any, plain: socket.socket, payload: bytes) -> Iterator[bytes]:
-    """Send and receive in turns, as a connection of OpenSSL's belongs to one thread at a time."""
-    from OpenSSL import SSL
-
-    unsent = memoryview(payload)
-    expected = len(payload)
-    while expected:
-        idle = True
-        with contextlib.suppress(SSL.WantReadError, SSL.WantWriteError):
-            if unsent:
-                unsent = unsent[tls.send(unsent[: 1 << 16]) :]
-                idle = False
-        try:
-            chunk = tls.recv(1 << 16)
-        except SSL.WantReadError:
-            if idle:
-                writers = [plain] if unsent else []
-                if select.select([plain], writers, [], PATIENCE) == ([], [], []):
-                    raise TimeoutError("nothing to read and no room to write") from None
-        except SSL.ZeroReturnError:
-            return
-        else:
-            expected -= len(chunk)
-            yield chunk

@@ -6,12 +6,21 @@ import contextlib
 import importlib
 import importlib.util
 import socket
-import threading
 from typing import Any
 
 from aiotls.enums import CipherSuite, NamedGroup
 
-from .peer import HOST, PATIENCE, Outcome, Peer, Server, Settings, describe, listening_thread
+from .peer import (
+    HOST,
+    PATIENCE,
+    Outcome,
+    Peer,
+    Server,
+    Settings,
+    describe,
+    in_turns,
+    listening_thread,
+)
 
 
 class SSLModule(Peer):
@@ -55,14 +64,8 @@ class SSLModule(Peer):
                 socket.create_connection((HOST, port), PATIENCE) as plain,
                 context.wrap_socket(plain, server_hostname=settings.server_name) as tls,
             ):
-                feeder = threading.Thread(target=_send, args=(tls, payload), daemon=True)
-                feeder.start()
-                while len(data) < len(payload):
-                    chunk = tls.recv(1 << 16)
-                    if not chunk:
-                        break
+                for chunk in in_turns(tls.sendall, tls.recv, payload):
                     data += chunk
-                feeder.join(PATIENCE)
                 self.close(tls)
         except (OSError, EOFError) as error:
             return Outcome(bytes(data), describe(error))
@@ -84,11 +87,6 @@ class SSLModule(Peer):
                 self.close(tls)
 
         return listening_thread(echo)
-
-
-def _send(tls: Any, payload: bytes) -> None:
-    with contextlib.suppress(OSError):
-        tls.sendall(payload)
 
 
 class StandardLibrary(SSLModule):
@@ -128,14 +126,16 @@ class Rustls(SSLModule):
         NamedGroup.SECP384R1,
     )
     suites = {
-        CipherSuite.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
-        CipherSuite.TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
-        CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite.TLS_AES_128_GCM_SHA256: "TLS13_AES_128_GCM_SHA256",
+        CipherSuite.TLS_AES_256_GCM_SHA384: "TLS13_AES_256_GCM_SHA384",
+        CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS13_CHACHA20_POLY1305_SHA256",
     }
 
     def restrict(self, context: Any, settings: Settings) -> None:
         if settings.suites:
-            context.set_ciphers(":".join(self.suites[suite] for suite in settings.suites))
+            # set_ciphers() knows no suites of TLS 1.3, what is below it does.
+            names = [self.suites[suite] for suite in settings.suites]
+            context._builder.set_cipher_suites(names)
 
 
 class BoringSSL(SSLModule):
@@ -143,7 +143,7 @@ class BoringSSL(SSLModule):
 
     name = "boringssl"
     module = "utls"
-    keys = frozenset({"ecdsa", "rsa"})  # as a client it does not offer ed25519
+    keys = ("p256", "p384", "rsa")  # as a client it does not offer ed25519
     groups = {
         NamedGroup.X25519: "X25519",
         NamedGroup.SECP256R1: "P-256",

@@ -29,13 +29,17 @@ GROUPS = (
 )
 
 
+# What becomes of the alert handshake_failure; BoringSSL's package has one text for all of them.
+HANDSHAKE_FAILURE = r"(?i)handshake.?fail|certificate verification failed"
+
+
 async def visit(peer: Peer, port: int, settings: Settings, payload: bytes = b"line\n") -> Outcome:
     return await asyncio.to_thread(peer.connect, port, settings, payload)
 
 
 @every_loop
 @pytest.mark.parametrize(
-    ("peer", "key"), each(CLIENTS, lambda p: sorted(p.keys)), indirect=["peer"]
+    ("peer", "key"), each(CLIENTS, lambda p: (*p.keys, *p.also_accepts_keys)), indirect=["peer"]
 )
 async def test_shows_certificates_of_every_kind(
     peer: Peer, key: str, pki: PKI, payload: bytes
@@ -52,7 +56,7 @@ async def test_chooses_among_identities_by_what_the_client_knows(
     peer: Peer, pki: PKI, payload: bytes
 ) -> None:
     config = aiotls.ServerConfig(
-        identities=[pki.server_identity(key) for key in ("ed448", "ed25519", "rsa", "ecdsa")]
+        identities=[pki.server_identity(key) for key in ("ed448", "ed25519", "rsa", "p256")]
     )
     async with ours.serve(config, http=peer.speaks_http) as server:
         outcome = await visit(peer, server.port, Settings(trust=pki.trust_file), payload)
@@ -111,10 +115,9 @@ async def test_asks_the_client_to_try_again(
         identity=pki.server_identity(), groups=[NamedGroup.SECP384R1], retry_cookie=cookie
     )
     settings = Settings(trust=pki.trust_file)
-    if len(peer.groups) > 1:  # GnuTLS and the newest OpenSSL send shares that one cannot foresee
-        first = next(group for group in peer.groups if group != NamedGroup.SECP384R1)
-        if peer.takes_several_groups:
-            settings = settings.but(groups=(first, NamedGroup.SECP384R1))
+    if peer.groups and peer.takes_several_groups:
+        # The share is for the first of them. Java sends one for the first curve of each kind.
+        settings = settings.but(groups=(NamedGroup.SECP256R1, NamedGroup.SECP384R1))
     async with ours.serve(config, http=peer.speaks_http) as server:
         outcome = await visit(peer, server.port, settings, payload)
     assert outcome.data == payload, outcome.error
@@ -122,9 +125,7 @@ async def test_asks_the_client_to_try_again(
     assert server.connections[0]["retried"]
 
 
-@pytest.mark.parametrize(
-    ("peer", "key"), each(CLIENTS, lambda p: sorted(p.keys)), indirect=["peer"]
-)
+@pytest.mark.parametrize(("peer", "key"), each(CLIENTS, lambda p: p.keys), indirect=["peer"])
 async def test_asks_for_a_client_certificate(
     peer: Peer, key: str, pki: PKI, payload: bytes
 ) -> None:
@@ -227,7 +228,7 @@ def failures(caplog: pytest.LogCaptureFixture) -> str:
 
 @pytest.mark.parametrize("peer", each(CLIENTS), indirect=True)
 async def test_survives_a_client_that_finds_its_certificate_expired(peer: Peer, pki: PKI) -> None:
-    config = aiotls.ServerConfig(identity=pki.identity(pki.expired()))
+    config = aiotls.ServerConfig(identity=pki.expired_identity())
     async with ours.serve(config, http=peer.speaks_http) as server:
         outcome = await visit(peer, server.port, Settings(trust=pki.trust_file))
     assert outcome.data == b""
@@ -266,7 +267,7 @@ async def test_refuses_a_client_with_no_shared_cipher_suite(
     async with ours.serve(config, http=peer.speaks_http) as server:
         outcome = await visit(peer, server.port, settings)
     assert outcome.data == b""
-    assert re.search(r"(?i)handshake.?failure", outcome.error)
+    assert re.search(HANDSHAKE_FAILURE, outcome.error)
     assert "cipher suite" in failures(caplog)
 
 
@@ -279,5 +280,5 @@ async def test_refuses_a_client_with_no_shared_group(
     async with ours.serve(config, http=peer.speaks_http) as server:
         outcome = await visit(peer, server.port, settings)
     assert outcome.data == b""
-    assert re.search(r"(?i)handshake.?failure", outcome.error)
+    assert re.search(HANDSHAKE_FAILURE, outcome.error)
     assert "group" in failures(caplog)
