@@ -16,7 +16,6 @@ from .enums import Want
 from .errors import AlertReceived, TLSError, Truncated
 
 if TYPE_CHECKING:
-    from .connection import TLSConnection
     from .transport import TLSTransport
 
 logger = logging.getLogger("aiotls")
