@@ -92,9 +92,7 @@ class Opener13:
         if header[0] != ContentType.APPLICATION_DATA:
             return self._open_unprotected(header[0], bytes(fragment))
         try:
-            inner = self._decrypt(
-                (self._iv ^ self.sequence).to_bytes(12, "big"), fragment, header
-            )
+            inner = self._decrypt((self._iv ^ self.sequence).to_bytes(12, "big"), fragment, header)
         except InvalidTag:
             raise _bad_record() from None
         self.sequence += 1
