@@ -75,7 +75,7 @@ def test_an_empty_recording_is_drawn_too() -> None:
 
 
 def test_styles_are_the_callers() -> None:
-    seen = set()
+    seen: set[str] = set()
 
     def paint(text: str, *styles: str) -> str:
         seen.update(styles)
