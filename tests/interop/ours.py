@@ -45,6 +45,7 @@ async def serve(
     """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
         listening.connections.append(writer.get_extra_info("tls"))
         try:
             if http:
@@ -61,6 +62,7 @@ async def serve(
             await close(writer)
             listening.finished.set()
 
+    handlers: set[asyncio.Task[Any] | None] = set()
     server = await aiotls.start_server(handle, HOST, 0, ssl=config)
     listening = Listening(server.sockets[0].getsockname()[1])
     try:
@@ -68,6 +70,10 @@ async def serve(
     finally:
         server.close()
         await server.wait_closed()
+        tasks = [task for task in handlers if task is not None and not task.done()]
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=PATIENCE)
+            assert not pending, "a connection goes on although its client has left"
 
 
 async def _answer(

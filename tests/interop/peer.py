@@ -105,6 +105,7 @@ class Peer:
     has_alpn: ClassVar[bool] = True
     checks_names: ClassVar[bool] = True
     takes_several_groups: ClassVar[bool] = True
+    server_asks_for_certificates: ClassVar[bool] = True
     alert_without_certificate: ClassVar[Alert] = Alert.CERTIFICATE_REQUIRED
     """What a server sends to a client that shows no certificate (RFC 8446, section 4.4.2.4)."""
 

@@ -8,7 +8,7 @@ import importlib.util
 import socket
 from typing import Any
 
-from aiotls.enums import CipherSuite, NamedGroup
+from aiotls.enums import NamedGroup
 
 from .peer import (
     HOST,
@@ -125,17 +125,8 @@ class Rustls(SSLModule):
         NamedGroup.SECP256R1,
         NamedGroup.SECP384R1,
     )
-    suites = {
-        CipherSuite.TLS_AES_128_GCM_SHA256: "TLS13_AES_128_GCM_SHA256",
-        CipherSuite.TLS_AES_256_GCM_SHA384: "TLS13_AES_256_GCM_SHA384",
-        CipherSuite.TLS_CHACHA20_POLY1305_SHA256: "TLS13_CHACHA20_POLY1305_SHA256",
-    }
-
-    def restrict(self, context: Any, settings: Settings) -> None:
-        if settings.suites:
-            # set_ciphers() knows no suites of TLS 1.3, what is below it does.
-            names = [self.suites[suite] for suite in settings.suites]
-            context._builder.set_cipher_suites(names)
+    suites = {}
+    server_asks_for_certificates = False  # although it was told to require them
 
 
 class BoringSSL(SSLModule):
