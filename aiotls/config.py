@@ -16,11 +16,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import keylog
+from .compression import ALGORITHMS
 from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.signatures import DEFAULT_SCHEMES
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
-from .enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
+from .enums import CertificateCompressionAlgorithm, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from .errors import UsageError
 from .identity import Identity, LocalSigner
 from .sessions import (
@@ -114,6 +115,10 @@ class Config:
     """Whether a stream that ends without close_notify counts as a clean end. An attacker who
     cuts the connection can then pass for the peer; only for protocols that mark their own end."""
 
+    certificate_compression: Sequence[CertificateCompressionAlgorithm] = ALGORITHMS
+    """How certificates may be compressed (RFC 8879), in order of preference: zlib, and brotli and
+    zstd where they are installed. Empty: not at all."""
+
     max_handshake_message: int = 131_072
     """The longest handshake message that is accepted, in bytes. Certificates are the long ones."""
 
@@ -144,6 +149,14 @@ class Config:
                 SignatureScheme, self.certificate_signature_schemes, SCHEMES, "signature scheme"
             )
             self._set("certificate_signature_schemes", schemes)
+        compression = _known(
+            CertificateCompressionAlgorithm,
+            self.certificate_compression,
+            ALGORITHMS,
+            "compression algorithm",
+            empty=True,
+        )
+        self._set("certificate_compression", compression)
         self._set("alpn_protocols", tuple(_alpn_name(name) for name in self._alpn_sequence()))
         for name in ("min_version", "max_version"):
             version = getattr(self, name)
@@ -232,6 +245,11 @@ class ClientConfig(Config):
     key_shares: Sequence[NamedGroup] | None = None
     """The groups to send key shares for at once; None: the first of :attr:`groups`, and X25519
     if that is its classical half. The others cost a HelloRetryRequest."""
+
+    request_staple: bool = True
+    """Whether to ask for an OCSP response and for certificate timestamps. A response that came is
+    checked, and one that says revoked ends the handshake; a certificate that must have one (RFC
+    7633) is refused without."""
 
     send_server_name: bool = True
     """Whether the server's name goes into the ClientHello (RFC 6066, section 3)."""

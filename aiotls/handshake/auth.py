@@ -9,19 +9,28 @@ import datetime
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.x509 import ExtensionNotFound, KeyUsage
 from cryptography.x509.oid import ExtensionOID
 
+from ..compression import compress, expand
 from ..config import ClientConfig, Config
 from ..crypto import signatures
-from ..enums import Alert, ExtensionType, SignatureScheme
+from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
 from ..errors import CertificateError, ProtocolError, TLSError
 from ..trust import TrustStore, is_pss_only, parse_certificate
+from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions
-from ..wire.messages import Certificate, CertificateEntry, CertificateVerify, Finished
+from ..wire.messages import (
+    Certificate,
+    CertificateEntry,
+    CertificateVerify,
+    CompressedCertificate,
+    Finished,
+)
 from .channel import Channel, resolve
+from .staple import check_staple
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -93,26 +102,73 @@ async def prove(
     identity: Identity,
     scheme: SignatureScheme,
     label: bytes,
+    asked: Extensions,
     request_context: bytes = b"",
 ) -> None:
-    """Sends Certificate and CertificateVerify (RFC 8446, sections 4.4.2 and 4.4.3)."""
-    entries = tuple(CertificateEntry(der, Extensions()) for der in identity.chain)
-    channel.send(Certificate(request_context, entries))
+    """Sends Certificate and CertificateVerify (RFC 8446, sections 4.4.2 and 4.4.3).
+
+    *asked* are the extensions of the message that asked for them.
+    """
+    certificate = show(identity, request_context, asked)
+    algorithm = choose_compression(channel.config, asked)
+    if algorithm is None:
+        channel.send(certificate)
+    else:
+        channel.send(compress(algorithm, certificate.encode()[4:]))
     signature = await sign(channel.config, identity, scheme, label + channel.transcript.digest())
     channel.send(CertificateVerify(scheme, signature))
+
+
+def show(identity: Identity, request_context: bytes, asked: Extensions) -> Certificate:
+    """The identity's chain, with the staple and the timestamps if the peer asked for them."""
+    rows: list[tuple[Any, Any]] = []
+    if identity.staple is not None and ExtensionType.STATUS_REQUEST in asked:
+        rows.append((ext.CERTIFICATE_STATUS, identity.staple))
+    if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
+        rows.append((ext.SIGNED_CERTIFICATE_TIMESTAMPS, identity.scts))
+    leaf = CertificateEntry(identity.chain[0], Extensions.build(rows))
+    others = tuple(CertificateEntry(der) for der in identity.chain[1:])
+    return Certificate(request_context, (leaf, *others))
+
+
+def choose_compression(
+    config: Config, asked: Extensions
+) -> CertificateCompressionAlgorithm | None:
+    """The first algorithm that both have (RFC 8879, section 3)."""
+    offered = asked.get(ext.COMPRESS_CERTIFICATE) or ()
+    return next((a for a in config.certificate_compression if a in offered), None)
 
 
 # -- checking the peer's ---------------------------------------------------------------------------
 
 
+async def receive_certificate(channel: Channel) -> Certificate:
+    """The peer's Certificate, compressed or not."""
+    message = await channel.recv(Certificate, CompressedCertificate)
+    return unpack(channel, message)
+
+
+def unpack(channel: Channel, message: Certificate | CompressedCertificate) -> Certificate:
+    """The Certificate in what the peer sent (RFC 8879, section 4)."""
+    if isinstance(message, Certificate):
+        return message
+    config = channel.config
+    return expand(message, config.certificate_compression, config.max_handshake_message)
+
+
 async def verify_peer(
-    channel: Channel, certificate: Certificate, label: bytes, server_name: str | None
+    channel: Channel,
+    certificate: Certificate,
+    label: bytes,
+    server_name: str | None,
+    asked: Extensions,
 ) -> Peer:
     """Receives the CertificateVerify that belongs to *certificate*, and decides on the peer.
 
-    Raises CertificateError when it is refused, ProtocolError when the signature is wrong.
+    *asked* are the extensions of the message that asked for it. Raises CertificateError when it
+    is refused, ProtocolError when the signature is wrong.
     """
-    chain = read_chain(certificate)
+    chain = read_chain(certificate, asked)
     public_key, pss_only = leaf_key(chain)
     verified = verify_chain(channel.config, chain, server_name)
 
@@ -121,9 +177,25 @@ async def verify_peer(
     check_scheme(channel.config, proof.scheme)
     signatures.verify(public_key, proof.scheme, proof.signature, signed, pss_only=pss_only)
 
-    peer = Peer(chain, server_name, verified, proof.scheme)
+    extensions = certificate.entries[0].extensions
+    peer = Peer(
+        chain,
+        server_name,
+        verified,
+        proof.scheme,
+        staple=extensions.get(ext.CERTIFICATE_STATUS),
+        scts=extensions.get(ext.SIGNED_CERTIFICATE_TIMESTAMPS) or (),
+    )
+    check_status(channel.config, peer)
     await ask_application(channel.config, peer)
     return peer
+
+
+def check_status(config: Config, peer: Peer) -> None:
+    """What the staple says of a server's certificate that was verified."""
+    if isinstance(config, ClientConfig) and config.request_staple and peer.verified_chain:
+        now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
+        check_staple(peer.staple, peer.verified_chain, now)
 
 
 def check_chain(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -141,19 +213,19 @@ def check_chain(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return chain
 
 
-def read_chain(certificate: Certificate) -> tuple[bytes, ...]:
+def read_chain(certificate: Certificate, asked: Extensions) -> tuple[bytes, ...]:
     """The DER certificates of a TLS 1.3 message that is not empty."""
     entries = certificate.entries
     for entry in entries:
         entry.extensions.check(Context.CERTIFICATE)
         for kind in entry.extensions.types:
-            # RFC 8446, section 4.4.2: only answers to what was asked for, and nothing was
-            raise ProtocolError(
-                Alert.UNSUPPORTED_EXTENSION,
-                f"the peer's certificate carries {ExtensionType.label(kind).lower()}, which was "
-                "not asked for",
-                reason="UNEXPECTED_EXTENSION",
-            )
+            if kind not in asked:  # RFC 8446, section 4.4.2: only answers to what was asked for
+                raise ProtocolError(
+                    Alert.UNSUPPORTED_EXTENSION,
+                    f"the peer's certificate carries {ExtensionType.label(kind).lower()}, which "
+                    "was not asked for",
+                    reason="UNEXPECTED_EXTENSION",
+                )
     return check_chain(tuple(entry.data for entry in entries))
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
+O = TypeVar("O", bound=Message)
 T = TypeVar("T")
 
 MAX_IGNORED_RECORDS = 32
@@ -91,6 +92,8 @@ class Channel:
     async def recv(self, first: type[M], /) -> M: ...
     @overload
     async def recv(self, first: type[M], second: type[N], /) -> M | N: ...
+    @overload
+    async def recv(self, first: type[M], second: type[N], third: type[O], /) -> M | N | O: ...
     async def recv(self, *expected: type[Message]) -> Message:
         """The next handshake message, which has to be one of the *expected* types.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..crypto.aead import PlainSealer
-from ..enums import ProtocolVersion
+from ..enums import Alert, ProtocolVersion
+from ..errors import ProtocolError
 from ..wire.messages import ServerHello
 from .channel import Channel
 from .client12 import client12
@@ -35,4 +36,10 @@ async def handshake(channel: Channel, server_name: str | None) -> Established:
     check_version(offer, hello)
     if hello.version == ProtocolVersion.TLSv1_3:
         return await client13(channel, offer, hello)
+    if offer.early_data:  # RFC 8446, appendix D.3: a server of the session's would speak TLS 1.3
+        raise ProtocolError(
+            Alert.PROTOCOL_VERSION,
+            "the server that gave a TLS 1.3 session now speaks TLS 1.2, after early data was sent",
+            reason="WRONG_VERSION_ON_EARLY_DATA",
+        )
     return await client12(channel, offer, hello)

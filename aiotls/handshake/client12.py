@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..config import CertificateQuery
+from ..config import CertificateQuery, Config
 from ..crypto import schedule12, signatures
 from ..crypto.suites import SUITES
 from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme
@@ -18,6 +18,7 @@ from ..wire import extensions as ext
 from ..wire.messages import (
     Certificate12,
     CertificateRequest12,
+    CertificateStatus,
     CertificateVerify,
     ClientKeyExchange,
     Finished,
@@ -54,12 +55,15 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     certificate = await channel.recv(Certificate12)
     chain = auth.check_chain(certificate.certificates)
     key, pss_only = auth.leaf_key(chain)
+    check_curve(channel.config, key)
     verified = auth.verify_chain(channel.config, chain, offer.server_name)
-    exchange = await channel.recv(ServerKeyExchange)
+    staple, exchange = await receive_exchange(channel, hello)
     auth.check_scheme12(channel.config, suite, exchange.scheme)
     signed = offer.hello.random + hello.random + exchange.params
     signatures.verify12(key, exchange.scheme, exchange.signature, signed, pss_only=pss_only)
-    peer = auth.Peer(chain, offer.server_name, verified, exchange.scheme)
+    scts = hello.extensions.get(ext.SIGNED_CERTIFICATE_TIMESTAMPS) or ()
+    peer = auth.Peer(chain, offer.server_name, verified, exchange.scheme, staple, scts)
+    auth.check_status(channel.config, peer)
     await auth.ask_application(channel.config, peer)
 
     # [CertificateRequest]  ServerHelloDone
@@ -156,6 +160,32 @@ async def resume12(
     )
     await remember(channel, offer, hello, established, ticket, session)
     return established
+
+
+def check_curve(config: Config, key: signatures.PublicKey) -> None:
+    """RFC 8422, section 5.3: an ECDSA key lies on a curve that was offered."""
+    curve = signatures.curve_of(key)
+    if curve is not None and curve not in config.groups:
+        raise ProtocolError(
+            Alert.ILLEGAL_PARAMETER,
+            f"the server's certificate has a key on {curve.name}, which was not offered",
+            reason="BAD_ECC_CERT",
+        )
+
+
+async def receive_exchange(
+    channel: Channel, hello: ServerHello
+) -> tuple[bytes | None, ServerKeyExchange]:
+    """The ServerKeyExchange, and the OCSP response that may come before it.
+
+    RFC 6066, section 8: a server that has announced one may still not send it.
+    """
+    if ExtensionType.STATUS_REQUEST not in hello.extensions:
+        return None, await channel.recv(ServerKeyExchange)
+    message = await channel.recv(CertificateStatus, ServerKeyExchange)
+    if isinstance(message, CertificateStatus):
+        return message.response, await channel.recv(ServerKeyExchange)
+    return None, message
 
 
 def check_hello12(hello: ServerHello) -> None:

@@ -13,6 +13,7 @@ from ..wire import extensions as ext
 from ..wire.messages import (
     Certificate,
     CertificateRequest,
+    CompressedCertificate,
     EncryptedExtensions,
     EndOfEarlyData,
     Finished,
@@ -195,10 +196,10 @@ async def receive_certificate(
     channel: Channel,
 ) -> tuple[CertificateRequest | None, Certificate]:
     """The server's Certificate, and the CertificateRequest that may come before it."""
-    message = await channel.recv(CertificateRequest, Certificate)
-    if isinstance(message, Certificate):
-        return None, message
-    return check_request(message), await channel.recv(Certificate)
+    message = await channel.recv(CertificateRequest, Certificate, CompressedCertificate)
+    if isinstance(message, CertificateRequest):
+        return check_request(message), await auth.receive_certificate(channel)
+    return None, auth.unpack(channel, message)
 
 
 def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
@@ -218,7 +219,9 @@ async def verify_server(channel: Channel, offer: Offer, certificate: Certificate
             "the server sent an empty certificate chain",
             reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
         )
-    return await auth.verify_peer(channel, certificate, auth.SERVER_CONTEXT, offer.server_name)
+    return await auth.verify_peer(
+        channel, certificate, auth.SERVER_CONTEXT, offer.server_name, offer.hello.extensions
+    )
 
 
 def check_request(request: CertificateRequest) -> CertificateRequest:
@@ -249,5 +252,7 @@ async def prove_identity(
     if identity is None or scheme is None:
         channel.send(Certificate(request.context, ()))
         return None, None
-    await auth.prove(channel, identity, scheme, auth.CLIENT_CONTEXT, request.context)
+    await auth.prove(
+        channel, identity, scheme, auth.CLIENT_CONTEXT, request.extensions, request.context
+    )
     return identity, scheme

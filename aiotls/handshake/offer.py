@@ -24,7 +24,7 @@ from ..enums import (
 from ..errors import ProtocolError
 from ..sessions import Session
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions, KeyShareEntry
+from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
 from .channel import Channel
 from .psk import PreSharedKey, bind, offered_keys
@@ -166,9 +166,14 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
     if config.alpn:
         rows.append((ext.ALPN, config.alpn))
+    if config.request_staple:
+        rows.append((ext.STATUS_REQUEST, StatusRequest()))
+        rows.append((ext.SIGNED_CERTIFICATE_TIMESTAMP_REQUEST, True))
+    if tls13 and config.certificate_compression:
+        rows.append((ext.COMPRESS_CERTIFICATE, config.certificate_compression))
     if tls13 and (config.session_cache is not None or config.psks):
         rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
-    if config.post_handshake_auth and config.speaks(ProtocolVersion.TLSv1_3):
+    if tls13 and config.post_handshake_auth:
         rows.append((ext.POST_HANDSHAKE_AUTH, True))
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))

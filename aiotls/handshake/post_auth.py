@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..compression import expand
 from ..config import CertificateQuery, ClientAuth, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..crypto.aead import Sealer13
@@ -19,9 +20,9 @@ from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.messages import (
     Certificate,
-    CertificateEntry,
     CertificateRequest,
     CertificateVerify,
+    CompressedCertificate,
     Finished,
 )
 from . import auth
@@ -74,8 +75,7 @@ async def answer_request(
         flight = Certificate(request.context, ()).encode()
         transcript.add(flight)
     else:
-        entries = tuple(CertificateEntry(der) for der in identity.chain)
-        flight = Certificate(request.context, entries).encode()
+        flight = auth.show(identity, request.context, request.extensions).encode()
         transcript.add(flight)
         signed = auth.CLIENT_CONTEXT + transcript.digest()
         signature = await auth.sign(config, identity, scheme, signed)
@@ -112,7 +112,8 @@ class Answer:
         expected = ORDER[0] if not self._messages else ORDER[1]
         if len(self._messages) == 2 or (self._messages and self._is_empty()):
             expected = ORDER[2]
-        if kind != expected:
+        first = not self._messages and kind == HandshakeType.COMPRESSED_CERTIFICATE
+        if kind != expected and not first:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the client sent {HandshakeType.label(kind).lower()} where "
@@ -122,7 +123,15 @@ class Answer:
         return kind == HandshakeType.FINISHED
 
     def _is_empty(self) -> bool:
-        return not Certificate.parse(self._messages[0][1]).entries
+        kind, body = self._messages[0]
+        return kind == HandshakeType.CERTIFICATE and not Certificate.parse(body).entries
+
+    def _certificate(self, config: Config) -> Certificate:
+        kind, body = self._messages[0]
+        if kind == HandshakeType.CERTIFICATE:
+            return Certificate.parse(body)
+        message = CompressedCertificate.parse(body)
+        return expand(message, config.certificate_compression, config.max_handshake_message)
 
     async def verify(
         self,
@@ -133,7 +142,7 @@ class Answer:
         traffic_secret: bytes,
     ) -> auth.Peer | None:
         """The client, or None where it showed nothing. Raises ProtocolError."""
-        certificate = Certificate.parse(self._messages[0][1])
+        certificate = self._certificate(config)
         request = requests.pop(certificate.context, None)
         if request is None:
             raise ProtocolError(
@@ -142,10 +151,11 @@ class Answer:
             )
         transcript = transcript.copy()
         transcript.add(request.encode())
-        transcript.add(certificate.encode())
+        kind, body = self._messages[0]
+        transcript.add(bytes([kind]) + len(body).to_bytes(3, "big") + body)
         peer = None
         if certificate.entries:
-            chain = auth.read_chain(certificate)
+            chain = auth.read_chain(certificate, request.extensions)
             key, pss_only = auth.leaf_key(chain)
             verified = auth.verify_chain(config, chain, established.server_name)
             proof = CertificateVerify.parse(self._messages[1][1])

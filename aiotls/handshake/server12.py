@@ -6,6 +6,7 @@ ticket (RFC 5077), and only with the extended master secret (RFC 7627).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from ..wire.extensions import Extensions
 from ..wire.messages import (
     Certificate12,
     CertificateRequest12,
+    CertificateStatus,
     CertificateVerify,
     ClientHello,
     ClientKeyExchange,
@@ -66,8 +68,11 @@ async def server12(
     extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
     tickets = gives_ticket(config, hello, extended)
     answer = server_hello(config, hello, suite, alpn, tickets=tickets, session_id=b"")
+    answer = with_status(answer, hello, identity)
     channel.send(answer)
     channel.send(Certificate12(identity.chain))
+    if identity.staple is not None and ExtensionType.STATUS_REQUEST in answer.extensions:
+        channel.send(CertificateStatus(identity.staple))
     own = config.primitives.generate(group)
     params = ServerKeyExchange(group, own.share, scheme, b"").params
     signature = await auth.sign(channel.config, identity, scheme, hello.random + answer.random + params)
@@ -76,6 +81,7 @@ async def server12(
     if ask:
         channel.send(CertificateRequest12(b"\x40\x01", tuple(config.signature_schemes), ()))
     channel.send(ServerHelloDone())
+    channel.check_aligned()
     await channel.flush()
 
     # [Certificate]  ClientKeyExchange  [CertificateVerify]
@@ -245,6 +251,16 @@ def server_hello(
     )
 
 
+def with_status(answer: ServerHello, hello: ClientHello, identity: Identity) -> ServerHello:
+    """The ServerHello, announcing the identity's staple and carrying its timestamps."""
+    rows: list[tuple[Any, Any]] = list(answer.extensions.items)
+    if identity.staple is not None and ExtensionType.STATUS_REQUEST in hello.extensions:
+        rows.append((ext.STATUS_REQUEST_EMPTY, True))
+    if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in hello.extensions:
+        rows.append((ext.SIGNED_CERTIFICATE_TIMESTAMPS, identity.scts))
+    return replace(answer, extensions=Extensions.build(rows))
+
+
 def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
     """RFC 8422, section 5.1.1; a client that names no groups is taken to know P-256 (section 4)."""
     offered = hello.extensions.get(ext.SUPPORTED_GROUPS) or (NamedGroup.SECP256R1,)
@@ -273,6 +289,9 @@ def choose_credential12(
         candidates = [chosen]
     else:
         candidates = identities_for(config, hello.extensions.get(ext.SERVER_NAME))
+    groups = hello.extensions.get(ext.SUPPORTED_GROUPS)
+    if groups is not None:  # RFC 8422, section 5.3
+        candidates = [identity for identity in candidates if has_curve(identity, groups)]
     shared = False
     for code in config.suites:
         suite = SUITES[code]
@@ -297,6 +316,12 @@ def choose_credential12(
         "algorithm of the client's",
         reason="NO_SHARED_CIPHER",
     )
+
+
+def has_curve(identity: Identity, groups: Sequence[int]) -> bool:
+    """Whether the client can use the key of a certificate."""
+    curve = signatures.curve_of(identity.certificate.public_key())  # type: ignore[arg-type]
+    return curve is None or curve in groups
 
 
 async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, ...]:

@@ -12,7 +12,6 @@ from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions
 from ..wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
-    Certificate,
     CertificateRequest,
     ClientHello,
     EncryptedExtensions,
@@ -89,11 +88,18 @@ async def server13(
 
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
     channel.send(EncryptedExtensions(answer_extensions(hello, alpn, credential is None, early_data)))
-    ask = credential is not None and config.client_auth is not ClientAuth.NONE
-    if ask:
-        channel.send(certificate_request(config))
+    request = None
+    if credential is not None and config.client_auth is not ClientAuth.NONE:
+        request = certificate_request(config)
+        channel.send(request)
     if credential is not None:
-        await auth.prove(channel, credential.identity, credential.scheme, auth.SERVER_CONTEXT)
+        await auth.prove(
+            channel,
+            credential.identity,
+            credential.scheme,
+            auth.SERVER_CONTEXT,
+            hello.extensions,
+        )
     channel.send(Finished(finished(suite, server_secret, transcript.digest())))
     master = secrets.master()
     digest = transcript.digest()
@@ -114,9 +120,8 @@ async def server13(
     # {Certificate*}  {CertificateVerify*}
     server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = resumed_peer(key)
-    if ask:
-        certificate = await channel.recv(Certificate)
-        peer = await verify_client(channel, config, certificate, server_name)
+    if request is not None:
+        peer = await verify_client(channel, config, request, server_name)
 
     # {Finished}
     expected = finished(suite, client_secret, transcript.digest())
@@ -223,19 +228,24 @@ def certificate_request(config: ServerConfig) -> CertificateRequest:
     rows: list[tuple[Any, Any]] = [(ext.SIGNATURE_ALGORITHMS, config.signature_schemes)]
     if config.certificate_signature_schemes is not None:
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
+    if config.certificate_compression:
+        rows.append((ext.COMPRESS_CERTIFICATE, config.certificate_compression))
     return CertificateRequest(b"", Extensions.build(rows))
 
 
 async def verify_client(
-    channel: Channel, config: ServerConfig, certificate: Certificate, server_name: str | None
+    channel: Channel, config: ServerConfig, request: CertificateRequest, server_name: str | None
 ) -> auth.Peer | None:
     """RFC 8446, section 4.4.2.4: an empty Certificate is a refusal, which may be allowed."""
+    certificate = await auth.receive_certificate(channel)
     if certificate.context:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER, "the client's Certificate carries a request context"
         )
     if certificate.entries:
-        return await auth.verify_peer(channel, certificate, auth.CLIENT_CONTEXT, server_name)
+        return await auth.verify_peer(
+            channel, certificate, auth.CLIENT_CONTEXT, server_name, request.extensions
+        )
     if config.client_auth is ClientAuth.REQUIRED:
         raise ProtocolError(
             Alert.CERTIFICATE_REQUIRED,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig
+from aiotls import ClientConfig, ServerConfig, TLSConnection
 from aiotls.enums import Alert, ContentType
 from aiotls.errors import AlertReceived, ProtocolError
 from aiotls.wire.messages import (
@@ -16,7 +16,7 @@ from aiotls.wire.messages import (
     Message,
     ServerHello,
 )
-from tests.engine.pair import Mutation, connect
+from tests.engine.pair import Mutation, Pair, connect
 from tests.negative.test_server_hello import on
 
 
@@ -71,3 +71,42 @@ def test_clients_alert_on_the_server_hello_is_not_protected(
     assert isinstance(pair.client_error, ProtocolError)
     assert pair.client_error.alert == Alert.ILLEGAL_PARAMETER
     assert records(bytes(pair.to_server)) == [ContentType.HANDSHAKE, ContentType.ALERT]
+
+
+def test_flight_leaves_before_the_alert_on_what_comes_after_it(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 6.2: the alert comes under the keys that the peer expects it under."""
+    pair = Pair(TLSConnection(client, "localhost"), TLSConnection(server))
+    pair.server.receive_data(pair.client.data_to_send())
+    broken = bytes.fromhex("1703030020") + bytes(32)
+    error = None
+    try:
+        pair.client.receive_data(pair.server.data_to_send() + broken)
+        pair.client.data_to_send()
+    except ProtocolError as caught:
+        error = caught
+    assert error is not None
+    assert error.alert == Alert.BAD_RECORD_MAC
+    answer = pair.client.data_to_send()
+    assert records(answer) == [
+        ContentType.CHANGE_CIPHER_SPEC,
+        ContentType.APPLICATION_DATA,
+        ContentType.APPLICATION_DATA,
+    ]
+    with pytest.raises(AlertReceived, match="bad_record_mac"):
+        pair.server.receive_data(answer)
+    assert pair.server.handshake_complete
+
+
+def test_data_in_the_middle_of_a_handshake_message_is_not_delivered(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5.1."""
+    pair = connect(client, server).check()
+    pair.server._writer.write(ContentType.HANDSHAKE, b"\x18\0\0")
+    pair.server.write(b"data")
+    with pytest.raises(ProtocolError) as caught:
+        pair.client.receive_data(pair.server.data_to_send())
+    assert caught.value.alert == Alert.UNEXPECTED_MESSAGE
+    assert pair.client.read() == b""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from aiotls import ClientConfig, ServerConfig
-from aiotls.enums import ExtensionType
+import contextlib
+
+import pytest
+
+from aiotls import ClientConfig, ServerConfig, TLSConnection
+from aiotls.enums import Alert, ContentType, ExtensionType, ProtocolVersion
+from aiotls.errors import ProtocolError
+from aiotls.sessions import MemoryReplayGuard
 from aiotls.wire.messages import EncryptedExtensions
 from tests.engine.pair import Pair, connect
+from tests.negative.test_alerts import records
 
 
 def twice(client: ClientConfig, server: ServerConfig) -> tuple[Pair, list[EncryptedExtensions]]:
@@ -30,3 +37,21 @@ def test_server_name_is_not_acknowledged_on_resumption(
     assert pair.server.established.resumed
     assert ExtensionType.SERVER_NAME in full.extensions
     assert ExtensionType.SERVER_NAME not in resumed.extensions
+
+
+def test_server_does_not_go_back_to_tls_1_2_after_early_data(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, appendix D.3."""
+    server = server.replace(max_early_data=1024, replay_guard=MemoryReplayGuard())
+    connect(client, server).check()
+    connection = TLSConnection(client, "localhost", early_data=b"early")
+    old = TLSConnection(server.replace(max_version=ProtocolVersion.TLSv1_2))
+    hello = connection.data_to_send()
+    assert ContentType.APPLICATION_DATA in records(hello)
+    with contextlib.suppress(ProtocolError):  # TLS 1.2 has no place for early data
+        old.receive_data(hello)
+    with pytest.raises(ProtocolError) as caught:
+        connection.receive_data(old.data_to_send())
+    assert caught.value.alert == Alert.PROTOCOL_VERSION
+    assert caught.value.reason == "WRONG_VERSION_ON_EARLY_DATA"
