@@ -338,9 +338,9 @@ class TLSConnection:
             for kind, content in self._reader.records(data):
                 if kind == ContentType.APPLICATION_DATA:
                     if content:
+                        self._post.data_arrived()
                         plaintext.append(content)
                         self._readable += len(content)
-                        self._post.data_arrived()
                         self._empty_records = 0
                     else:
                         self._take_empty_record()
@@ -523,9 +523,13 @@ class TLSConnection:
             if self._coroutine is None:
                 self._step()
             data = self._writer.take()
-            while self.want is Want.WRITE and self.error is None:
-                self._step()  # what waited for its flight to leave may go on
-                data += self._writer.take()
+            try:
+                while self.want is Want.WRITE and self.error is None:
+                    self._step()  # what waited for its flight to leave may go on
+                    data += self._writer.take()
+            except BaseException:
+                self._writer.put_back(data)  # it goes before the alert, at the next call
+                raise
             return data
         if self._post.response_due and not self.close_notify_sent and self.error is None:
             self._post.response_due = False

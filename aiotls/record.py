@@ -146,6 +146,11 @@ class RecordWriter:
         pending.clear()
         return data
 
+    def put_back(self, data: bytes) -> None:
+        """What was taken and could not be sent, in front of everything else."""
+        if data:
+            self._pending.insert(0, data)
+
 
 _GREETINGS = (
     (b"HTTP/", "HTTP", "use http://, or the port on which TLS is served"),
