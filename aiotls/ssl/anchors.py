@@ -1,0 +1,229 @@
+"""What a context was told to believe: the certificates and revocation lists that were loaded.
+
+``load_verify_locations`` takes files and data at once, directories when they are first needed,
+as OpenSSL does. The errors are the standard library's, with the file's name where that leaves
+it out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cryptography import x509
+
+from ..errors import UsageError
+from ..inspection import certificate_dict
+from ..trust import TrustStore
+from ..trust.certificates import (
+    CERTIFICATE_LABELS,
+    find_extension,
+    not_pem_hint,
+    pem_blocks,
+    to_der,
+)
+from .errors import failure, make
+
+NOT_DATA = "cadata should be an ASCII string or a bytes-like object"
+_HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
+_TRUSTED_LABEL = "TRUSTED CERTIFICATE"
+"""OpenSSL's own form: a certificate, followed by what it is trusted for."""
+
+
+class Anchors:
+    """Certificates and revocation lists; what is added is there once."""
+
+    def __init__(self) -> None:
+        self.certificates: dict[bytes, x509.Certificate] = {}
+        self.revocation_lists: dict[bytes, x509.CertificateRevocationList] = {}
+        self.directories: tuple[str, ...] = ()
+        self.system = False
+        """Whether the system's anchors count as well."""
+
+    def copy(self) -> Anchors:
+        """A copy that no longer changes with this one."""
+        other = Anchors()
+        other.certificates = dict(self.certificates)
+        other.revocation_lists = dict(self.revocation_lists)
+        other.directories = self.directories
+        other.system = self.system
+        return other
+
+    # -- loading -------------------------------------------------------------------------------
+
+    def load_file(self, path: str | bytes | os.PathLike[Any]) -> None:
+        """A PEM file of certificates, revocation lists or both."""
+        data = read(path, "cafile")
+        if not self._load_pem(data, os.fsdecode(path)):
+            error = make(
+                ssl.SSLError,
+                136,
+                "no certificate or crl found",
+                library="X509",
+                reason="NO_CERTIFICATE_OR_CRL_FOUND",
+                hint=f"{os.fsdecode(path)!r} has neither. {not_pem_hint(data)}",
+            )
+            raise error
+
+    def load_directory(self, path: str | bytes | os.PathLike[Any]) -> None:
+        """A directory as c_rehash(1) makes it; it is read when it is needed."""
+        self.directories = (*self.directories, os.fsdecode(path))
+
+    def load_data(self, data: str | bytes | bytearray | memoryview) -> None:
+        """PEM in text, or DER certificates one after the other in bytes."""
+        if isinstance(data, str):
+            try:
+                pem = data.encode("ascii")
+            except UnicodeEncodeError as error:
+                raise TypeError(
+                    "cadata should be an ASCII string or a bytes-like object"
+                ) from error
+            if not self._load_pem(pem, "cadata"):
+                raise make(
+                    ssl.SSLError,
+                    108,
+                    "no start line: cadata does not contain a certificate",
+                    library="PEM",
+                    reason="NO_START_LINE",
+                )
+            return
+        ders = list(_split_der(bytes(data)))
+        if not ders:
+            raise make(
+                ssl.SSLError,
+                142,
+                "not enough data: cadata does not contain a certificate",
+                library="ASN1",
+                reason="NOT_ENOUGH_DATA",
+            )
+        for der in ders:
+            self._add_certificate(der, "cadata")
+
+    def _load_pem(self, data: bytes, source: str) -> bool:
+        found = False
+        for block in pem_blocks(data):
+            if block.label not in (*CERTIFICATE_LABELS, _TRUSTED_LABEL, "X509 CRL"):
+                continue
+            found = True
+            try:
+                der = block.der()
+            except ValueError as error:
+                raise _bad_pem(f"{source}: {error}") from error
+            if block.label == "X509 CRL":
+                self._add_revocation_list(der, source)
+            elif block.label == _TRUSTED_LABEL:
+                self._add_certificate(next(_split_der(der), b""), source)
+            else:
+                self._add_certificate(der, source)
+        return found
+
+    def _add_certificate(self, der: bytes, source: str) -> None:
+        try:
+            with warnings.catch_warnings():
+                # An old root's serial number is not the application's to hear about.
+                warnings.simplefilter("ignore")
+                self.certificates[der] = x509.load_der_x509_certificate(der)
+        except ValueError as error:
+            raise _bad_pem(f"a certificate in {source} cannot be read: {error}") from error
+
+    def _add_revocation_list(self, der: bytes, source: str) -> None:
+        try:
+            self.revocation_lists[der] = x509.load_der_x509_crl(der)
+        except ValueError as error:
+            raise _bad_pem(f"a revocation list in {source} cannot be read: {error}") from error
+
+    # -- using ---------------------------------------------------------------------------------
+
+    def resolve(self) -> Anchors:
+        """These anchors with what is in their directories and with the system's."""
+        if not self.directories and not self.system:
+            return self
+        whole = self.copy()
+        for directory in self.directories:
+            whole._read_directory(directory)
+        if self.system:
+            try:
+                system: Iterable[x509.Certificate] = TrustStore.system().certificates
+            except UsageError:  # it has none: then nothing is trusted on its account
+                system = ()
+            for certificate in system:
+                whole.certificates.setdefault(to_der(certificate), certificate)
+        return whole
+
+    def _read_directory(self, directory: str) -> None:
+        try:
+            names = sorted(name for name in os.listdir(directory) if _HASHED.fullmatch(name))
+        except OSError:
+            return  # as with OpenSSL: a directory that is not there has nothing in it
+        for name in names:
+            try:
+                with open(os.path.join(directory, name), "rb") as file:
+                    self._load_pem(file.read(), name)
+            except (OSError, ssl.SSLError):
+                continue
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, int]:
+        """What SSLContext.cert_store_stats() returns."""
+        certificates = self.certificates.values()
+        return {
+            "x509": len(self.certificates),
+            "crl": len(self.revocation_lists),
+            "x509_ca": sum(map(is_authority, certificates)),
+        }
+
+    def authorities(self, binary_form: bool) -> list[Any]:
+        """What SSLContext.get_ca_certs() returns."""
+        chosen = [pair for pair in self.certificates.items() if is_authority(pair[1])]
+        return [der if binary_form else certificate_dict(c) for der, c in chosen]
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether a certificate may issue others, by X509_check_ca(3)."""
+    constraints = find_extension(certificate, x509.BasicConstraints.oid)
+    if constraints is not None:
+        return bool(constraints.value.ca)
+    if certificate.version is x509.Version.v1:
+        return is_self_issued(certificate)
+    usage = find_extension(certificate, x509.KeyUsage.oid)
+    return usage is not None and bool(usage.value.key_cert_sign)
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Whether subject and issuer are the same name (RFC 5280, section 3.2)."""
+    try:
+        return certificate.subject == certificate.issuer
+    except ValueError:
+        return False
+
+
+def read(path: str | bytes | os.PathLike[Any], role: str) -> bytes:
+    """A file's content. The OSError of one that cannot be read names the file and its *role*."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        error.add_note(f"{role} is {os.fsdecode(path)!r}; the working directory is {os.getcwd()!r}")
+        raise
+
+
+def _bad_pem(why: str) -> ssl.SSLError:
+    error = failure("PEM_LIB", "PEM lib")
+    error.add_note(why)
+    return error
+
+
+def _split_der(data: bytes) -> Iterator[bytes]:
+    """The DER SEQUENCEs that stand one after the other in *data* (X.690, section 8.1)."""
+    while len(data) >= 2 and data[0] == 0x30:
+        length, header = data[1], 2
+        if length & 0x80:
+            header = 2 + (length & 0x7F)
+            length = int.from_bytes(data[2:header], "big")
+        yield data[: header + length]
+        data = data[header + length :]

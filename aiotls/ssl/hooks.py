@@ -1,0 +1,174 @@
+"""What one connection and its context tell each other while they shake hands.
+
+A connection's configuration refers to this object, and this object refers to neither the
+connection nor the SSLObject or SSLSocket around it, but weakly: they go when they are let go.
+"""
+
+from __future__ import annotations
+
+import copy
+import ssl
+import sys
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..config import ClientConfig, ClientHelloInfo, Config, ServerConfig
+from ..enums import Alert, ContentType, HandshakeType, ProtocolVersion
+from ..errors import ProtocolError
+from ..wire import extensions as ext
+from ..wire.messages import ClientHello
+from .sessions import SessionSlot
+
+if TYPE_CHECKING:
+    from .context import SSLContext
+
+
+class Hooks:
+    """The hooks of one connection."""
+
+    __slots__ = ("base", "context", "hello", "owner", "sessions", "version")
+
+    def __init__(self, context: SSLContext, owner: Any = None) -> None:
+        self.context = context
+        """The context that is in use; a sni_callback may set another."""
+        self.owner = weakref.ref(owner) if owner is not None else None
+        """The SSLObject or SSLSocket that callbacks are given."""
+        self.base: Config | None = None
+        """The configuration without these hooks."""
+        self.hello: bytes | None = None
+        """On a server: the ClientHello."""
+        self.sessions = SessionSlot()
+        self.version = ProtocolVersion.TLSv1_2
+
+    def attach(self, config: Config) -> Config:
+        """A configuration like *config*, with these hooks in it."""
+        context = self.context
+        self.base = config
+        # Built and validated once per context: a shallow copy is all that a connection needs.
+        attached = copy.copy(config)
+        if isinstance(attached, ClientConfig):
+            object.__setattr__(attached, "session_cache", self.sessions)
+            if context._msg_callback is not None:
+                object.__setattr__(attached, "observer", self)
+            return attached
+        object.__setattr__(attached, "observer", self)
+        if _selects(context, config):
+            object.__setattr__(attached, "select", self.select)
+        return attached
+
+    # -- the handshake's observer --------------------------------------------------------------
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        """One handshake message has passed."""
+        if kind == HandshakeType.CLIENT_HELLO and not sent:
+            self.hello = data
+        callback = self.context._msg_callback
+        if callback is None:
+            return
+        if kind == HandshakeType.SERVER_HELLO:
+            row = ext.SUPPORTED_VERSIONS.type.to_bytes(2, "big") + b"\0\x02\x03\x04"
+            if row in data:
+                self.version = ProtocolVersion.TLSv1_3
+        callback(
+            self.owner() if self.owner is not None else None,
+            "write" if sent else "read",
+            ssl.TLSVersion(self.version),
+            _member("_TLSContentType", ContentType.HANDSHAKE),
+            _member("_TLSMessageType", kind),
+            data,
+        )
+
+    def offered_suites(self) -> Sequence[int] | None:
+        """On a server: the cipher suites that the client offered."""
+        if self.hello is None:
+            return None
+        return ClientHello.parse(self.hello[4:]).cipher_suites
+
+    # -- the server's choice by name -----------------------------------------------------------
+
+    def select(self, info: ClientHelloInfo) -> ServerConfig | None:
+        """Asks the sni_callback, which may refuse the name or set another context."""
+        config = self.base
+        if not isinstance(config, ServerConfig):
+            raise TypeError("a client selects nothing")
+        first = self.context
+        if first.sni_callback is not None:
+            self._ask(first.sni_callback, info.server_name)
+        changes: dict[str, Any] = {}
+        if self.context is not first:
+            # SSL_set_SSL_CTX(3): another certificate and another ALPN, the rest as it was.
+            other = self.context._settings.server_config()
+            changes = {"identities": other.identities, "alpn_protocols": other.alpn_protocols}
+        if not changes.get("identities", config.identities) and config.psk is None:
+            raise ProtocolError(
+                Alert.HANDSHAKE_FAILURE,
+                "this server has no certificate",
+                reason="NO_SHARED_CIPHER",
+                hint="Call load_cert_chain() on its context.",
+            )
+        if not first.options & ssl.OP_CIPHER_SERVER_PREFERENCE:
+            place = {code: number for number, code in enumerate(info.cipher_suites)}
+            changes["cipher_suites"] = sorted(
+                config.cipher_suites, key=lambda code: place.get(code, len(place))
+            )
+        if not changes:
+            return None
+        chosen = config.replace(**changes, identity=None, select=_unasked)
+        object.__setattr__(chosen, "observer", self)
+        return chosen
+
+    def _ask(self, callback: Any, name: str | None) -> None:
+        owner = self.owner() if self.owner is not None else None
+        try:
+            answer = callback(owner, name, self.context)
+        except Exception as error:
+            # There is no one to raise to but the peer's handshake: as in the standard library.
+            sys.unraisablehook(_Unraisable(error, callback))  # type: ignore[arg-type]
+            raise _callback_failed(Alert.HANDSHAKE_FAILURE) from error
+        if answer is None:
+            return
+        try:
+            alert = Alert(int(answer))
+        except (TypeError, ValueError) as error:
+            sys.unraisablehook(_Unraisable(error, answer))  # type: ignore[arg-type]
+            raise _callback_failed(Alert.INTERNAL_ERROR) from error
+        raise _callback_failed(alert)
+
+
+class _Unraisable:
+    """What sys.unraisablehook takes."""
+
+    def __init__(self, error: BaseException, source: object) -> None:
+        self.exc_type = type(error)
+        self.exc_value = error
+        self.exc_traceback = error.__traceback__
+        self.err_msg = None
+        self.object = source
+
+
+def _callback_failed(alert: Alert) -> ProtocolError:
+    return ProtocolError(
+        alert, "the sni_callback refused the client's server name", reason="CALLBACK_FAILED"
+    )
+
+
+def _selects(context: SSLContext, config: Config) -> bool:
+    """Whether anything is to be chosen by ClientHello."""
+    return (
+        context.sni_callback is not None
+        or not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
+        or not (isinstance(config, ServerConfig) and config.identities)
+    )
+
+
+def _unasked(info: ClientHelloInfo) -> None:
+    """Stands where a configuration needs a select, and what there was to select is done."""
+
+
+def _member(enumeration: str, value: int) -> Any:
+    """A member of one of the ssl module's enumerations, or the number where it has no name."""
+    try:
+        return getattr(ssl, enumeration)(value)
+    except ValueError:
+        return value

@@ -1,0 +1,79 @@
+"""Sessions as the standard library shows them: taken from one connection, given to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from typing import TYPE_CHECKING
+
+from ..sessions import MAX_LIFETIME, MemorySessionCache, Session
+
+if TYPE_CHECKING:
+    from .context import SSLContext
+
+
+class SSLSession:
+    """What a client can resume: ``session = sock.session``, ``wrap_socket(…, session=session)``.
+
+    It belongs to the context that it was made with. In TLS 1.3 tickets come after the handshake,
+    with the first data: before that there is a session without a ticket.
+    """
+
+    __slots__ = (
+        "_context",
+        "_session",
+        "has_ticket",
+        "id",
+        "ticket_lifetime_hint",
+        "time",
+        "timeout",
+    )
+
+    def __init__(self, context: SSLContext, session: Session) -> None:
+        self._context = weakref.ref(context)
+        self._session = session
+        number = session.session_id or hashlib.sha256(session.ticket or session.secret).digest()
+        self.id: bytes = number
+        """What tells it from others; it is not secret."""
+        self.time = int(session.created)
+        """When it was made, in seconds since the epoch."""
+        self.timeout = min(session.lifetime, MAX_LIFETIME)
+        """For how many seconds it can be resumed."""
+        self.ticket_lifetime_hint = session.lifetime if session.ticket else 0
+        """What the server said about that, in seconds; 0 without a ticket."""
+        self.has_ticket = bool(session.ticket)
+        """Whether it has a ticket, without which TLS 1.3 does not resume."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SSLSession):
+            return NotImplemented
+        return self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<SSLSession {self.id.hex()[:16]}{' with a ticket' if self.has_ticket else ''}>"
+
+    def belongs_to(self, context: object) -> bool:
+        """Whether it was made with *context*."""
+        return self._context() is context
+
+
+class SessionSlot(MemorySessionCache):
+    """The sessions of one client connection: the one to resume, and the newest it was given.
+
+    The standard library never resumes by itself, so there is nothing to look up.
+    """
+
+    def __init__(self) -> None:
+        self.offered: Session | None = None
+        self.received: Session | None = None
+
+    def put(self, key: bytes, session: Session) -> None:
+        """Keeps the newest."""
+        self.received = session
+
+    def take(self, key: bytes) -> Session | None:
+        """The one to resume."""
+        return self.offered
