@@ -111,6 +111,10 @@ class Config:
     """Protected records are padded to a multiple of this many bytes (RFC 8446, section 5.4);
     0 and 1 do not pad. At most 16384."""
 
+    record_size_limit: int | None = None
+    """The largest record that this side will take, in bytes, 64 to 16385 (RFC 8449); for those
+    with little memory. None: as large as TLS allows. The peer's limit is always honoured."""
+
     allow_truncation: bool = False
     """Whether a stream that ends without close_notify counts as a clean end. An attacker who
     cuts the connection can then pass for the peer; only for protocols that mark their own end."""
@@ -175,6 +179,9 @@ class Config:
             )
         if not 0 <= self.record_padding <= 1 << 14:
             raise UsageError(f"record_padding={self.record_padding} is not within 0 to 16384")
+        limit = self.record_size_limit
+        if limit is not None and not 64 <= limit <= (1 << 14) + 1:
+            raise UsageError(f"record_size_limit={limit} is not within 64 to 16385")
         if self.trust is not None and not isinstance(self.trust, TrustStore):
             raise UsageError(f"trust must be a TrustStore, not {type(self.trust).__name__}")
         if not 1 << 14 <= self.max_handshake_message < 1 << 24:

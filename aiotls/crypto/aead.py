@@ -75,7 +75,16 @@ class PlainSealer:
 class Opener13:
     """RFC 8446, section 5.2: TLSCiphertext, the type and the padding inside."""
 
-    __slots__ = ("_decrypt", "_iv", "limit", "max_plaintext", "secret", "sequence", "suite")
+    __slots__ = (
+        "_decrypt",
+        "_iv",
+        "limit",
+        "max_plaintext",
+        "plain_alerts",
+        "secret",
+        "sequence",
+        "suite",
+    )
 
     def __init__(self, suite: Suite, secret: bytes) -> None:
         key, iv = traffic_keys(suite, secret)
@@ -86,6 +95,9 @@ class Opener13:
         self.sequence = 0
         self.limit = suite.record_limit
         self.max_plaintext = MAX_PLAINTEXT
+        self.plain_alerts = False
+        """Whether the peer may still send an alert in the clear: one that failed before it had
+        these keys. Never for application data, where a forged close_notify would cut it short."""
 
     def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
         """Decrypts, checks, and takes the padding off."""
@@ -117,9 +129,7 @@ class Opener13:
     def _open_unprotected(self, kind: int, content: bytes) -> tuple[int, bytes]:
         if kind == ContentType.CHANGE_CIPHER_SPEC:
             return kind, content  # RFC 8446, section 5: never protected
-        if kind == ContentType.ALERT and not self.sequence and len(content) == 2:
-            # A peer that failed before it had keys says so in the clear. Whoever can forge this
-            # could cut the connection as well, and it is only ever taken as a failure.
+        if kind == ContentType.ALERT and self.plain_alerts and not self.sequence:
             return kind, content
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
@@ -138,7 +148,16 @@ class Opener13:
 class Sealer13:
     """RFC 8446, section 5.2, with padding to a multiple of *padding* bytes (section 5.4)."""
 
-    __slots__ = ("_encrypt", "_iv", "_padding", "limit", "secret", "sequence", "suite")
+    __slots__ = (
+        "_encrypt",
+        "_iv",
+        "_padding",
+        "limit",
+        "max_plaintext",
+        "secret",
+        "sequence",
+        "suite",
+    )
 
     def __init__(self, suite: Suite, secret: bytes, padding: int = 0) -> None:
         key, iv = traffic_keys(suite, secret)
@@ -149,12 +168,14 @@ class Sealer13:
         self._padding = padding
         self.sequence = 0
         self.limit = suite.record_limit
+        self.max_plaintext = MAX_PLAINTEXT
+        """What padding may fill a record up to (RFC 8449, section 4)."""
 
     def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
         """Encrypts one record."""
         inner = b"".join((content, _TYPE[content_type]))
         if self._padding > 1:
-            inner += bytes(min(-len(inner) % self._padding, MAX_PLAINTEXT + 1 - len(inner)))
+            inner += bytes(min(-len(inner) % self._padding, self.max_plaintext + 1 - len(inner)))
         header = (_HEADER13 + len(inner)).to_bytes(5, "big")
         nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
         self.sequence += 1
@@ -163,7 +184,9 @@ class Sealer13:
     def updated(self) -> Sealer13:
         """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""
         secret = next_traffic_secret(self.suite, self.secret)
-        return Sealer13(self.suite, secret, self._padding)
+        sealer = Sealer13(self.suite, secret, self._padding)
+        sealer.max_plaintext = self.max_plaintext
+        return sealer
 
 
 class Opener12:

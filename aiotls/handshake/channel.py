@@ -20,7 +20,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeVar, cast, overload
 
-from ..crypto.aead import Opener12, Opener13, PlainOpener, PlainSealer, Sealer12, Sealer13
+from ..crypto.aead import MAX_PLAINTEXT, Opener12, Opener13, PlainOpener, PlainSealer, Sealer12, Sealer13
 from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, ProtocolError, Truncated
 from ..record import RecordReader, RecordWriter
@@ -81,6 +81,7 @@ class Channel:
         """Takes early data that a server has accepted."""
         self._messages = bytearray()
         self._flight = bytearray()
+        self._send_limit = self._receive_limit = MAX_PLAINTEXT
         self._ccs_sent = False
         self._ccs_due = False
         self._ignored = 0
@@ -275,7 +276,8 @@ class Channel:
                 "the peer sent a change_cipher_spec that is not the byte 1",
                 reason="BAD_CHANGE_CIPHER_SPEC",
             )
-        self.reader.opener = Opener12(self.suite, *keys)
+        opener = self.reader.opener = Opener12(self.suite, *keys)
+        opener.max_plaintext = self._receive_limit
 
     async def _wait_for_input(self) -> None:
         if self.input_ended:
@@ -337,21 +339,40 @@ class Channel:
                 reason="EXCESS_HANDSHAKE_DATA",
             )
 
-    def install_read(self, secret: bytes) -> None:
-        """What arrives from now on is protected by keys from *secret* (RFC 8446, section 7.3)."""
+    def limit_records(self, send: int, receive: int) -> None:
+        """RFC 8449: protected records carry at most this many bytes from now on."""
+        self._send_limit, self._receive_limit = min(send, MAX_PLAINTEXT), min(receive, MAX_PLAINTEXT)
+        opener, sealer = self.reader.opener, self.writer.sealer
+        if isinstance(opener, Opener13):
+            opener.max_plaintext = self._receive_limit
+        if isinstance(sealer, Sealer13):
+            sealer.max_plaintext = self.writer.max_plaintext = self._send_limit
+
+    def install_read(self, secret: bytes, *, plain_alerts: bool = False) -> None:
+        """What arrives from now on is protected by keys from *secret* (RFC 8446, section 7.3).
+
+        With *plain_alerts* an alert may still come in the clear, from a peer that failed before
+        it had these keys.
+        """
         self.check_aligned()
-        self.reader.opener = Opener13(self.suite, secret)
+        opener = self.reader.opener = Opener13(self.suite, secret)
+        opener.max_plaintext = self._receive_limit
+        opener.plain_alerts = plain_alerts
 
     def install_write(self, secret: bytes) -> None:
         """What is sent from now on is protected by keys from *secret*."""
         self._write_flight()
-        self.writer.sealer = Sealer13(self.suite, secret, self.config.record_padding)
+        sealer = Sealer13(self.suite, secret, self.config.record_padding)
+        sealer.max_plaintext = self._send_limit
+        self.writer.sealer = sealer
+        self.writer.max_plaintext = self._send_limit
 
     def install_write12(self, keys: tuple[bytes, bytes]) -> None:
         """TLS 1.2: change_cipher_spec, and *keys* for what follows it (RFC 5246, section 7.1)."""
         self._write_flight()
         self.writer.write(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
         self.writer.sealer = Sealer12(self.suite, *keys)
+        self.writer.max_plaintext = self._send_limit
 
     def log_secret(self, label: str, secret: bytes) -> None:
         """One line for the key log, if one is kept."""

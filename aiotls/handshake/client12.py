@@ -33,6 +33,7 @@ from .client13 import selected_protocol
 from .established import Established
 from .offer import Offer, check_server_hello
 from .psk import keep_session
+from .record_size import accept_limit
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -46,6 +47,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     suite = SUITES[hello.cipher_suite]
     channel.choose_suite(suite)
     alpn = selected_protocol(offer, hello.extensions.get(ext.ALPN_SELECTED))
+    accept_limit(channel, offer.config, hello.extensions, 0)
     session = resumed_session(offer, hello)
     if session is not None:
         return await resume12(channel, offer, hello, session, alpn)

@@ -31,6 +31,7 @@ from .offer import (
     retry_offer,
 )
 from .psk import PreSharedKey, selected_key
+from .record_size import accept_limit
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -62,6 +63,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     extensions = (await channel.recv(EncryptedExtensions)).extensions
     check_unsolicited(offer, extensions)
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
+    accept_limit(channel, offer.config, extensions, 1)
     early = check_acceptance(offer, extensions, key, suite, alpn)
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}

@@ -28,6 +28,7 @@ from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
 from .channel import Channel
 from .psk import PreSharedKey, bind, offered_keys
+from .record_size import offer_limit
 
 DOWNGRADE_TLS12 = b"DOWNGRD\x01"
 DOWNGRADE_TLS11 = b"DOWNGRD\x00"
@@ -175,6 +176,7 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
         rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
     if tls13 and config.post_handshake_auth:
         rows.append((ext.POST_HANDSHAKE_AUTH, True))
+    rows += offer_limit(config)
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
     return rows

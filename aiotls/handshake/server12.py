@@ -42,6 +42,7 @@ from . import auth
 from .established import Established
 from .offer import DOWNGRADE_TLS12
 from .psk import client_still_good, open_ticket
+from .record_size import answer_limit
 from .selection import choose_protocol, identities_for
 from .tickets import seal_session
 
@@ -67,7 +68,7 @@ async def server12(
     # ServerHello  Certificate  ServerKeyExchange  [CertificateRequest]  ServerHelloDone
     extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
     tickets = gives_ticket(config, hello, extended)
-    answer = server_hello(config, hello, suite, alpn, tickets=tickets, session_id=b"")
+    answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=b"")
     answer = with_status(answer, hello, identity)
     channel.send(answer)
     channel.send(Certificate12(identity.chain))
@@ -159,7 +160,7 @@ async def resume12(
 
     # ServerHello  [NewSessionTicket]  change_cipher_spec  {Finished}
     tickets = gives_ticket(config, hello, True)
-    answer = server_hello(config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id)
+    answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id)
     channel.send(answer)
     master = session.secret
     channel.log_secret("CLIENT_RANDOM", master)
@@ -216,6 +217,7 @@ def check_hello12(config: ServerConfig, hello: ClientHello) -> None:
 
 
 def server_hello(
+    channel: Channel,
     config: ServerConfig,
     hello: ClientHello,
     suite: Suite,
@@ -243,6 +245,7 @@ def server_hello(
         rows.append((ext.ALPN_SELECTED, alpn))
     if tickets:
         rows.append((ext.SESSION_TICKET, b""))
+    rows += answer_limit(channel, config, offered, 0)
     return ServerHello(
         random=random,
         session_id=session_id,

@@ -23,6 +23,7 @@ from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import PreSharedKey, choose_key
 from .tickets import send_tickets
+from .record_size import answer_limit
 from .selection import (
     check_second_hello,
     choose_credential,
@@ -84,10 +85,12 @@ async def server13(
         channel.install_read(early_traffic)
     else:
         refuse(channel, config, hello)
-        channel.install_read(client_secret)
+        channel.install_read(client_secret, plain_alerts=True)
 
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
-    channel.send(EncryptedExtensions(answer_extensions(hello, alpn, credential is None, early_data)))
+    rows = answer_extensions(hello, alpn, credential is None, early_data)
+    rows += answer_limit(channel, config, hello.extensions, 1)
+    channel.send(EncryptedExtensions(Extensions.build(rows)))
     request = None
     if credential is not None and config.client_auth is not ClientAuth.NONE:
         request = certificate_request(config)
@@ -210,7 +213,7 @@ def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
 
 def answer_extensions(
     hello: ClientHello, alpn: bytes | None, resumed: bool, early_data: bool
-) -> Extensions:
+) -> list[tuple[Any, Any]]:
     """RFC 8446, section 4.3.1: answers to the ClientHello that need no key to be found."""
     rows: list[tuple[Any, Any]] = []
     # RFC 6066, section 3: not on resumption, where the name has no part in the choice
@@ -220,7 +223,7 @@ def answer_extensions(
         rows.append((ext.ALPN_SELECTED, alpn))
     if early_data:
         rows.append((ext.EARLY_DATA, True))
-    return Extensions.build(rows)
+    return rows
 
 
 def certificate_request(config: ServerConfig) -> CertificateRequest:
