@@ -26,7 +26,9 @@ def _zlib_decompress(data: bytes, limit: int) -> bytes:
     return output
 
 
-COMPRESS: dict[int, Callable[[bytes], bytes]] = {_Algorithm.ZLIB: lambda data: zlib.compress(data, 9)}
+COMPRESS: dict[int, Callable[[bytes], bytes]] = {
+    _Algorithm.ZLIB: lambda data: zlib.compress(data, 9)
+}
 DECOMPRESS: dict[int, Callable[[bytes, int], bytes]] = {_Algorithm.ZLIB: _zlib_decompress}
 """By algorithm; each takes a limit in bytes and never makes more than that."""
 

@@ -21,7 +21,13 @@ from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.signatures import DEFAULT_SCHEMES
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
-from .enums import CertificateCompressionAlgorithm, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
+from .enums import (
+    CertificateCompressionAlgorithm,
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    SignatureScheme,
+)
 from .errors import UsageError
 from .identity import Identity, LocalSigner
 from .sessions import (
@@ -320,9 +326,7 @@ class ServerConfig(Config):
     """Several certificates: one is chosen by the name that the client asks for and by the
     signature schemes that it knows; the first is the default."""
 
-    select: (
-        Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None
-    ) = None
+    select: Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None = None
     """Chooses by ClientHello: an Identity, another ServerConfig, or None for the default."""
 
     client_auth: ClientAuth = ClientAuth.NONE
@@ -355,7 +359,7 @@ class ServerConfig(Config):
 
     max_early_data: int = 0
     """How many bytes of 0-RTT data a client may send, per connection (RFC 8446, section 2.3);
-    0: none. It can be replayed by anyone who records it, so :attr:`replay_guard` has to be named."""
+    0: none. Who records it can replay it, so :attr:`replay_guard` has to be named."""
 
     replay_guard: ReplayGuard | None = None
     """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""

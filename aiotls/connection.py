@@ -36,6 +36,7 @@ from .handshake.channel import (
     read_alert,
 )
 from .handshake.established import Established
+from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.post_auth import (
     MAX_REQUESTS,
     Answer,
@@ -43,7 +44,6 @@ from .handshake.post_auth import (
     check_request,
     make_request,
 )
-from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
 from .record import RecordReader, RecordWriter
@@ -82,9 +82,7 @@ class TLSConnection:
             if server_hostname is not None:
                 server_hostname = check_name(server_hostname)
             elif not (config.dangerous_ignore_server_name or config.dangerous_disable_verification):
-                raise UsageError(
-                    "a client needs server_hostname, the name to verify the server by"
-                )
+                raise UsageError("a client needs server_hostname, the name to verify the server by")
         elif isinstance(config, ServerConfig):
             self.server_side = True
             if server_hostname is not None:
@@ -404,7 +402,9 @@ class TLSConnection:
         if tls13 and kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
             self._take_ticket(NewSessionTicket.parse(body))
             return
-        renegotiation = HandshakeType.CLIENT_HELLO if self.server_side else HandshakeType.HELLO_REQUEST
+        renegotiation = (
+            HandshakeType.CLIENT_HELLO if self.server_side else HandshakeType.HELLO_REQUEST
+        )
         if not tls13 and kind == renegotiation:
             # RFC 5246, section 7.2.2: no is a warning; the peer decides whether it goes on
             self._count_warning()
@@ -703,7 +703,7 @@ class TLSConnection:
         return export(result.suite, result.exporter_secret, label, context or b"", length)
 
     def channel_binding(self, kind: str = "tls-exporter") -> bytes:
-        """The channel binding of a type: ``tls-exporter``, ``tls-server-end-point``, ``tls-unique``.
+        """The channel binding ``tls-exporter``, ``tls-server-end-point`` or ``tls-unique``.
 
         The last for TLS 1.2 only.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .crypto.aead import MAX_PLAINTEXT, Opener, PlainOpener, PlainSealer, Sealer
-from .enums import Alert, ContentType
+from .enums import Alert
 from .errors import ProtocolError
 
 MAX_FRAGMENT = MAX_PLAINTEXT + 256

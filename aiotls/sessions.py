@@ -138,7 +138,8 @@ class SessionCache(Protocol):
 
     def take(self, key: bytes) -> Awaitable[Session | None] | Session | None:
         """A session to try, if there is one. A TLS 1.3 session is removed by this: it is used
-        once only, so that no one can tell two connections by it (RFC 8446, appendix C.4)."""
+        once only, so that no one can tell two connections by it (RFC 8446, appendix C.4).
+        """
 
 
 class SessionStore(Protocol):
@@ -166,7 +167,8 @@ class ReplayGuard(Protocol):
 
     def first_time(self, token: bytes, lifetime: float) -> Awaitable[bool] | bool:
         """Whether *token* is seen for the first time within *lifetime* seconds. When in doubt,
-        False: the data is then taken after the handshake instead."""
+        False: the data is then taken after the handshake instead.
+        """
 
 
 class MemoryReplayGuard:

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 
-from ..enums import Alert, SignatureScheme
+from ..enums import Alert, NamedGroup, SignatureScheme
 from ..errors import ProtocolError, UsageError
 from .suites import Suite
 
@@ -166,6 +166,15 @@ def schemes12_for(
     return tuple(schemes)
 
 
+def curve_of(key: PublicKey | PrivateKey) -> NamedGroup | None:
+    """The group that a certificate's ECDSA key needs the peer to support in TLS 1.2.
+
+    RFC 8422, section 5.3: the curve is no part of the scheme there. None for other keys.
+    """
+    name = _curve_name(key)
+    return _CURVE_GROUPS.get(name) if name is not None else None
+
+
 def fits_suite(scheme: int, suite: Suite) -> bool:
     """Whether a suite of TLS 1.2 allows a scheme (RFC 8422, section 2).
 
@@ -247,6 +256,11 @@ _PREFERENCE: dict[SignatureScheme, _Scheme] = {
     _S.rsa_pkcs1_sha512: _pkcs1(hashes.SHA512()),
 }
 _SCHEMES: dict[int, _Scheme] = dict(_PREFERENCE.items())
+_CURVE_GROUPS = {
+    "secp256r1": NamedGroup.SECP256R1,
+    "secp384r1": NamedGroup.SECP384R1,
+    "secp521r1": NamedGroup.SECP521R1,
+}
 _ECDSA_CURVES = frozenset(row.curve for row in _SCHEMES.values() if row.curve)
 
 

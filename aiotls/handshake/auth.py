@@ -131,9 +131,7 @@ def show(identity: Identity, request_context: bytes, asked: Extensions) -> Certi
     return Certificate(request_context, (leaf, *others))
 
 
-def choose_compression(
-    config: Config, asked: Extensions
-) -> CertificateCompressionAlgorithm | None:
+def choose_compression(config: Config, asked: Extensions) -> CertificateCompressionAlgorithm | None:
     """The first algorithm that both have (RFC 8879, section 3)."""
     offered = asked.get(ext.COMPRESS_CERTIFICATE) or ()
     return next((a for a in config.certificate_compression if a in offered), None)
@@ -250,7 +248,7 @@ def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
 
 
 def may_sign(certificate: x509.Certificate) -> bool:
-    """RFC 8446, section 4.4.2.2; RFC 5280, section 4.2.1.3: digitalSignature, if usage is limited."""
+    """RFC 8446, section 4.4.2.2; RFC 5280, section 4.2.1.3: digitalSignature, if limited."""
     try:
         usage = certificate.extensions.get_extension_for_oid(ExtensionOID.KEY_USAGE).value
     except ExtensionNotFound:

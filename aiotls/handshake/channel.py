@@ -20,7 +20,15 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeVar, cast, overload
 
-from ..crypto.aead import MAX_PLAINTEXT, Opener12, Opener13, PlainOpener, PlainSealer, Sealer12, Sealer13
+from ..crypto.aead import (
+    MAX_PLAINTEXT,
+    Opener12,
+    Opener13,
+    PlainOpener,
+    PlainSealer,
+    Sealer12,
+    Sealer13,
+)
 from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, ProtocolError, Truncated
 from ..record import RecordReader, RecordWriter
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
-O = TypeVar("O", bound=Message)
+P = TypeVar("P", bound=Message)
 T = TypeVar("T")
 
 MAX_IGNORED_RECORDS = 32
@@ -94,7 +102,7 @@ class Channel:
     @overload
     async def recv(self, first: type[M], second: type[N], /) -> M | N: ...
     @overload
-    async def recv(self, first: type[M], second: type[N], third: type[O], /) -> M | N | O: ...
+    async def recv(self, first: type[M], second: type[N], third: type[P], /) -> M | N | P: ...
     async def recv(self, *expected: type[Message]) -> Message:
         """The next handshake message, which has to be one of the *expected* types.
 
@@ -341,7 +349,10 @@ class Channel:
 
     def limit_records(self, send: int, receive: int) -> None:
         """RFC 8449: protected records carry at most this many bytes from now on."""
-        self._send_limit, self._receive_limit = min(send, MAX_PLAINTEXT), min(receive, MAX_PLAINTEXT)
+        self._send_limit, self._receive_limit = (
+            min(send, MAX_PLAINTEXT),
+            min(receive, MAX_PLAINTEXT),
+        )
         opener, sealer = self.reader.opener, self.writer.sealer
         if isinstance(opener, Opener13):
             opener.max_plaintext = self._receive_limit

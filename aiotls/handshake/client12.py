@@ -93,7 +93,9 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     # [CertificateVerify]  change_cipher_spec  {Finished}
     if identity is not None and scheme is not None:
         data = transcript.messages()
-        channel.send(CertificateVerify(scheme, await auth.sign(channel.config, identity, scheme, data)))
+        channel.send(
+            CertificateVerify(scheme, await auth.sign(channel.config, identity, scheme, data))
+        )
     transcript.forget()
     channel.install_write12(keys.client)
     first = schedule12.finished(suite, master, "client", transcript.digest())
@@ -201,9 +203,7 @@ def check_hello12(hello: ServerHello) -> None:
         )
     formats = hello.extensions.get(ext.EC_POINT_FORMATS)
     if formats is not None and 0 not in formats:  # RFC 8422, section 5.2
-        raise ProtocolError(
-            Alert.ILLEGAL_PARAMETER, "the server does not take uncompressed points"
-        )
+        raise ProtocolError(Alert.ILLEGAL_PARAMETER, "the server does not take uncompressed points")
 
 
 def resumed_session(offer: Offer, hello: ServerHello) -> Session | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .psk import PreSharedKey
 
 AGE_TOLERANCE = 10.0
-"""Seconds by which a ticket's age may be off, and for which a guard has to remember (section 8.3)."""
+"""Seconds by which a ticket's age may be off, and that a guard has to remember (section 8.3)."""
 
 SKIPPED = 1 << 15
 """Bytes of refused early data that a server drops at the least, before it takes them for noise."""
@@ -142,4 +142,3 @@ def refuse(channel: Channel, config: ServerConfig, hello: ClientHello) -> None:
     """Lets the channel drop the early data that is already under way (section 4.2.10)."""
     if ExtensionType.EARLY_DATA in hello.extensions:
         channel.skip_early_data = max(2 * config.max_early_data, SKIPPED)
-

@@ -55,7 +55,7 @@ class Established:
     """Whether a session was resumed."""
 
     transcript: Transcript | None = None
-    """In TLS 1.3, where the client may be asked for its certificate later: what that is bound to."""
+    """In TLS 1.3, where the client may be asked for its certificate later: what binds that."""
 
     early_data: bool = False
     """Whether 0-RTT data was accepted."""

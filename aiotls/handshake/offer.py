@@ -201,7 +201,9 @@ class Grease:
         self.version = version
         self.first_extension = first
         # No extension may stand twice in a message.
-        self.last_extension = last if last != first else 0x0A0A + (first - 0x0A0A + 0x1010) % 0x10100
+        self.last_extension = (
+            last if last != first else 0x0A0A + (first - 0x0A0A + 0x1010) % 0x10100
+        )
 
     def season(self, rows: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
         """The rows with reserved values in front of what the server chooses from."""
@@ -226,10 +228,9 @@ def check_version(offer: Offer, hello: ServerHello) -> None:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER, "the server's legacy_version is not that of TLS 1.2"
         )
-    downgraded = (
-        version <= ProtocolVersion.TLSv1_2 < offer.config.versions[0]
-        and hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11)
-    )
+    downgraded = version <= ProtocolVersion.TLSv1_2 < offer.config.versions[0] and hello.random[
+        -8:
+    ] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11)
     if version in offer.config.versions and not downgraded:
         return
     if selected is not None:
@@ -282,7 +283,9 @@ def check_server_hello(offer: Offer, hello: ServerHello) -> None:
             f"the server selected {suite.code.name}, which is not of the version it selected",
             reason="WRONG_CIPHER_RETURNED",
         )
-    check_unsolicited(offer, hello.extensions, also=(ExtensionType.COOKIE,) if hello.is_retry else ())
+    check_unsolicited(
+        offer, hello.extensions, also=(ExtensionType.COOKIE,) if hello.is_retry else ()
+    )
 
 
 def check_unsolicited(
@@ -299,7 +302,7 @@ def check_unsolicited(
 
 
 def retry_offer(channel: Channel, offer: Offer, retry: ServerHello) -> Offer:
-    """The second ClientHello, as a HelloRetryRequest asks for it (RFC 8446, sections 4.1.2, 4.1.4)."""
+    """The second ClientHello, as a HelloRetryRequest asks for it (RFC 8446, section 4.1.2)."""
     config = offer.config
     group = retry.extensions.get(ext.KEY_SHARE_RETRY)
     cookie = retry.extensions.get(ext.COOKIE)

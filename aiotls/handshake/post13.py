@@ -61,9 +61,7 @@ class PostHandshake:
     def take(self, content: bytes) -> list[tuple[int, bytes]]:
         """The whole messages that *content* completes, but for KeyUpdates, which are obeyed."""
         if not content:
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE, "the peer sent an empty handshake record"
-            )
+            raise ProtocolError(Alert.UNEXPECTED_MESSAGE, "the peer sent an empty handshake record")
         messages = self._messages
         messages += content
         others = []

@@ -43,7 +43,7 @@ MAX_REQUESTS = 8
 
 
 def check_request(request: CertificateRequest) -> None:
-    """RFC 8446, section 4.3.2: a context that tells the requests apart, and signature_algorithms."""
+    """RFC 8446, section 4.3.2: a context to tell requests apart, and signature_algorithms."""
     if not request.context:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER, "the server's CertificateRequest carries no context"

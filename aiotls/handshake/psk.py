@@ -96,9 +96,7 @@ async def take_session(config: ClientConfig, server_name: str | None) -> Session
     return session
 
 
-async def keep_session(
-    config: ClientConfig, server_name: str | None, session: Session
-) -> None:
+async def keep_session(config: ClientConfig, server_name: str | None, session: Session) -> None:
     """Puts a session into the cache; one that fails costs the session and nothing else."""
     if config.session_cache is not None:
         await resolve(config.session_cache.put(cache_key(config, server_name), session))
@@ -135,14 +133,10 @@ def bind(
     ]
     draft = replace(
         hello,
-        extensions=Extensions.build(
-            [*rows, (ext.PRE_SHARED_KEY, OfferedPsks(identities, blank))]
-        ),
+        extensions=Extensions.build([*rows, (ext.PRE_SHARED_KEY, OfferedPsks(identities, blank))]),
     )
     partial = draft.truncated()
-    binders = tuple(
-        key.binder(channel.transcript.hash_of(key.hash_name, partial)) for key in keys
-    )
+    binders = tuple(key.binder(channel.transcript.hash_of(key.hash_name, partial)) for key in keys)
     offered = OfferedPsks(identities, binders)
     return replace(hello, extensions=Extensions.build([*rows, (ext.PRE_SHARED_KEY, offered)]))
 
@@ -155,9 +149,9 @@ def obfuscated_age(key: PreSharedKey, now: float) -> int:
     return (age + key.session.age_add) & 0xFFFFFFFF
 
 
-def selected_key(keys: Sequence[PreSharedKey], index: int | None, suite: Suite) -> (
-    PreSharedKey | None
-):
+def selected_key(
+    keys: Sequence[PreSharedKey], index: int | None, suite: Suite
+) -> PreSharedKey | None:
     """The key that the server selected (section 4.2.11); None: a full handshake."""
     if index is None:
         return None
@@ -190,7 +184,8 @@ async def choose_key(
     modes = hello.extensions.get(ext.PSK_KEY_EXCHANGE_MODES)
     if modes is None:  # 4.2.9
         raise ProtocolError(
-            Alert.MISSING_EXTENSION, "the client offers pre-shared keys without psk_key_exchange_modes"
+            Alert.MISSING_EXTENSION,
+            "the client offers pre-shared keys without psk_key_exchange_modes",
         )
     if len(offered.identities) != len(offered.binders):
         raise ProtocolError(

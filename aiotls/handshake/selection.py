@@ -8,6 +8,7 @@ for the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from ..config import ClientHelloInfo, ServerConfig
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
@@ -210,7 +211,9 @@ def choose_credential(
             return Credential(identity, scheme)
     if not candidates:
         raise ProtocolError(
-            Alert.INTERNAL_ERROR, "this server has no certificate to show", reason="NO_CERTIFICATE_SET"
+            Alert.INTERNAL_ERROR,
+            "this server has no certificate to show",
+            reason="NO_CERTIFICATE_SET",
         )
     offered = ", ".join(SignatureScheme.label(scheme) for scheme in schemes)
     able = ", ".join(s.name for identity in candidates for s in identity.schemes)

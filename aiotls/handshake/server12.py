@@ -76,7 +76,9 @@ async def server12(
         channel.send(CertificateStatus(identity.staple))
     own = config.primitives.generate(group)
     params = ServerKeyExchange(group, own.share, scheme, b"").params
-    signature = await auth.sign(channel.config, identity, scheme, hello.random + answer.random + params)
+    signature = await auth.sign(
+        channel.config, identity, scheme, hello.random + answer.random + params
+    )
     channel.send(ServerKeyExchange(group, own.share, scheme, signature))
     ask = config.client_auth is not ClientAuth.NONE
     if ask:
@@ -160,7 +162,9 @@ async def resume12(
 
     # ServerHello  [NewSessionTicket]  change_cipher_spec  {Finished}
     tickets = gives_ticket(config, hello, True)
-    answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id)
+    answer = server_hello(
+        channel, config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id
+    )
     channel.send(answer)
     master = session.secret
     channel.log_secret("CLIENT_RANDOM", master)
@@ -204,9 +208,7 @@ def check_hello12(config: ServerConfig, hello: ClientHello) -> None:
         )
     formats = hello.extensions.get(ext.EC_POINT_FORMATS)
     if formats is not None and 0 not in formats:  # RFC 8422, section 5.1.2
-        raise ProtocolError(
-            Alert.ILLEGAL_PARAMETER, "the client does not take uncompressed points"
-        )
+        raise ProtocolError(Alert.ILLEGAL_PARAMETER, "the client does not take uncompressed points")
     newest = config.versions[0]
     if CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites and newest > ProtocolVersion.TLSv1_2:
         raise ProtocolError(  # RFC 7507, section 3

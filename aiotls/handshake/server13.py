@@ -22,7 +22,6 @@ from . import auth
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import PreSharedKey, choose_key
-from .tickets import send_tickets
 from .record_size import answer_limit
 from .selection import (
     check_second_hello,
@@ -31,6 +30,7 @@ from .selection import (
     choose_protocol,
     choose_suite,
 )
+from .tickets import send_tickets
 
 if TYPE_CHECKING:
     from ..crypto.suites import Suite

@@ -39,7 +39,9 @@ def check_staple(
             Alert.BAD_CERTIFICATE_STATUS_RESPONSE,
             f"certificate status: {problem}",
             verify_code=91 if staple is None else 94,
-            verify_message="OCSP verification needed" if staple is None else "OCSP response invalid",
+            verify_message="OCSP verification needed"
+            if staple is None
+            else "OCSP response invalid",
             hint="The server's owner has to renew its OCSP response (stapling).",
         )
 
@@ -98,8 +100,7 @@ def _is_about(
         key_matches = single.issuer_key_hash == hashlib.new(name, _key_bits(key)).digest()
     return (
         single.serial_number == leaf.serial_number
-        and single.issuer_name_hash
-        == hashlib.new(name, issuer.subject.public_bytes()).digest()
+        and single.issuer_name_hash == hashlib.new(name, issuer.subject.public_bytes()).digest()
         and key_matches
     )
 

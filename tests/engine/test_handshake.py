@@ -84,11 +84,9 @@ def test_each_cipher_suite(
 
 @pytest.mark.parametrize("group", sorted(GROUPS), ids=NamedGroup.label)
 @pytest.mark.parametrize("retry", [False, True])
-def test_each_group(
-    client: ClientConfig, server: ServerConfig, group: int, retry: bool
-) -> None:
+def test_each_group(client: ClientConfig, server: ServerConfig, group: int, retry: bool) -> None:
     named = NamedGroup(group)
-    offered = [named] if not retry else [g for g in client.groups if g != named][:1] + [named]
+    offered = [named] if not retry else [*[g for g in client.groups if g != named][:1], named]
     pair = connect(
         client.replace(groups=offered, key_shares=offered[:1]), server.replace(groups=[named])
     ).check()

@@ -93,9 +93,7 @@ CASES: list[tuple[str, Mutation, Alert]] = [
         "the_cipher_suite_is_of_the_selected_version",
         on(
             ServerHello,
-            lambda m: replace(
-                m, cipher_suite=CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-            ),
+            lambda m: replace(m, cipher_suite=CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
         ),
         Alert.ILLEGAL_PARAMETER,
     ),
@@ -468,9 +466,7 @@ def retry_hello(message: ServerHello) -> ServerHello:
     from aiotls.wire.messages import HELLO_RETRY_REQUEST_RANDOM
 
     rows: list[Any] = [(ext.SELECTED_VERSION, 0x0304), (ext.KEY_SHARE_RETRY, NamedGroup.SECP384R1)]
-    return replace(
-        message, random=HELLO_RETRY_REQUEST_RANDOM, extensions=Extensions.build(rows)
-    )
+    return replace(message, random=HELLO_RETRY_REQUEST_RANDOM, extensions=Extensions.build(rows))
 
 
 @pytest.mark.parametrize(
