@@ -97,6 +97,11 @@ async def connect(port: int, config: aiotls.ClientConfig, name: str = "localhost
         return await aiotls.open_connection(HOST, port, ssl=config, server_hostname=name)
 
 
+def renew_keys(transport: Any) -> None:
+    """Change the keys of what we send, and ask the peer to do the same (section 4.6.3)."""
+    transport.key_update(request_peer=True)
+
+
 async def close(writer: asyncio.StreamWriter) -> None:
     """Close without minding how the peer takes it."""
     writer.close()

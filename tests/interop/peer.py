@@ -117,6 +117,9 @@ class Peer:
 
     client_updates_keys: ClassVar[bool] = False
     server_updates_keys: ClassVar[bool] = False
+    client_mebibytes: ClassVar[int] = 64
+    """How much a client moves each way in the test of a large transfer."""
+
     is_slow_to_start: ClassVar[bool] = False
 
     def missing(self) -> str | None:
@@ -399,8 +402,11 @@ def describe(error: BaseException) -> str:
 
 
 def lines(size: int) -> bytes:
-    """About *size* bytes of lines, no two of them alike. Text, as gnutls-serv needs it."""
-    return b"".join(b"line %010d\n" % number for number in range(size // 16))
+    """About *size* bytes of lines, no two of them alike.
+
+    Text, as gnutls-serv needs it; not too short, as gnutls-cli makes a record of each.
+    """
+    return b"".join(b"line %01018d\n" % number for number in range(max(1, size // 1024)))
 
 
 # --- HTTP, for peers that speak nothing simpler

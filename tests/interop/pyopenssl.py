@@ -72,7 +72,8 @@ class PyOpenSSL(Peer):
         if settings.groups:
             names = ":".join(self.groups[group] for group in settings.groups)
             # pyOpenSSL has no method for what its binding can do.
-            if not SSL._lib.SSL_CTX_set1_curves_list(context._context, names.encode()):
+            binding: Any = SSL
+            if not binding._lib.SSL_CTX_set1_curves_list(context._context, names.encode()):
                 raise ValueError(f"OpenSSL does not take the groups {names}")
         if settings.suites:
             suites = ":".join(self.suites[suite] for suite in settings.suites)
@@ -138,7 +139,8 @@ class _Complaints:
         from OpenSSL import SSL
 
         if not accepted:
-            text = SSL._ffi.string(SSL._lib.X509_verify_cert_error_string(error))
+            binding: Any = SSL
+            text = binding._ffi.string(binding._lib.X509_verify_cert_error_string(error))
             self._texts.append(text.decode())
         return bool(accepted)
 
