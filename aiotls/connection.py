@@ -398,6 +398,9 @@ class TLSConnection:
             )
 
     def _take_message(self, kind: int, body: bytes) -> None:
+        if self.config.observer is not None:
+            raw = bytes([kind]) + len(body).to_bytes(3, "big") + body
+            self.config.observer.message(False, kind, raw, True)
         tls13 = self._established().version is ProtocolVersion.TLSv1_3
         if tls13 and kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
             self._take_ticket(NewSessionTicket.parse(body))
