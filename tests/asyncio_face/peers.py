@@ -105,11 +105,13 @@ async def connected(
         asyncio.get_running_loop().call_soon(made.set_result, protocol)
         return protocol
 
-    async with serving(factory, server) as port:
-        _, protocol = await endpoints.create_connection(
-            make_client, HOST, port, ssl=client, server_hostname="localhost", **kwds
-        )
-        return protocol, await made
+    listener = await endpoints.create_server(factory, HOST, 0, ssl=server)
+    _, protocol = await endpoints.create_connection(
+        make_client, HOST, port_of(listener), ssl=client, server_hostname="localhost", **kwds
+    )
+    accepted = await made
+    listener.close()  # and no wait_closed(), which waits for the connections since Python 3.12
+    return protocol, accepted
 
 
 async def closed(*protocols: Any) -> None:

@@ -67,7 +67,7 @@ async def test_a_server_that_says_nothing_runs_into_the_time_out(
         await streams.open_connection(
             HOST, silent.getsockname()[1], ssl=client_config, ssl_handshake_timeout=0.1
         )
-    assert open_sockets() == before
+    await until(lambda: open_sockets() == before)
 
 
 async def test_a_client_that_says_nothing_runs_into_the_time_out(
@@ -156,7 +156,7 @@ async def test_the_wrong_name_is_refused_and_the_server_learns_why(
             )
         record = await until_logged(caplog)
         assert Alert.label(caught.value.alert).lower() in record.getMessage()
-    assert open_sockets() == before
+    await until(lambda: open_sockets() == before)
 
 
 async def test_an_alert_of_the_server_is_raised(
@@ -226,7 +226,7 @@ async def test_a_cancelled_handshake_closes_the_socket(
     server.close()
     await server.wait_closed()
     await asyncio.sleep(0.01)
-    assert open_sockets() == before
+    await until(lambda: open_sockets() == before)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -236,7 +236,7 @@ async def test_a_time_out_of_the_callers_own(client_config: ClientConfig) -> Non
     with silent, pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await streams.open_connection(HOST, silent.getsockname()[1], ssl=client_config)
-    assert open_sockets() == before
+    await until(lambda: open_sockets() == before)
 
 
 async def test_a_failed_handshake_is_freed_without_the_garbage_collector(
@@ -335,7 +335,7 @@ async def test_a_hook_that_takes_too_long(
             )
         await asyncio.wait_for(cancelled.wait(), 5)
         await until_logged(caplog)
-    assert open_sockets() == before
+    await until(lambda: open_sockets() == before)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -58,7 +58,6 @@ async def plain_protocols() -> tuple[Recorder, Recorder]:
     _, client = await loop.create_connection(Recorder, HOST, port_of(server))
     protocol = await accepted
     server.close()
-    await server.wait_closed()
     await protocol.until(lambda: "made" in protocol.events)
     return client, protocol
 
