@@ -249,6 +249,9 @@ def check_second_hello(
         ExtensionType.EARLY_DATA,
         ExtensionType.PRE_SHARED_KEY,
         ExtensionType.PADDING,
+        # Encrypted anew for the second hello (RFC 9849, section 6.1.5), by clients of servers
+        # that know nothing of it too.
+        ExtensionType.ENCRYPTED_CLIENT_HELLO,
     }
     unchanged = (
         first.random == second.random
