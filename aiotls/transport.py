@@ -502,7 +502,7 @@ class TLSTransport(_FlowControlMixin):
         if self._held >= self._flush_size:
             self._flush()
         # What waits, waits below: there is one buffer to measure, and it is there.
-        if self._below is not None:
+        if self._below is not None and not self._lost:
             self._below.set_write_buffer_limits(self._high_water, self._low_water)
 
     def _pause_writing(self) -> None:
