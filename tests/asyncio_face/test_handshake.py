@@ -449,3 +449,36 @@ async def test_the_server_may_speak_in_its_first_turn(
     assert await client.lost is None
     assert await server.lost is None
     assert client.events[-2:] == ["eof", "lost"]
+
+
+async def test_what_comes_behind_the_handshake_in_one_piece(
+    client_config: ClientConfig, server_config: ServerConfig, complaints: list[dict[str, Any]]
+) -> None:
+    """Finished, data, and a record that does not decrypt: each has its effect, in order."""
+    made: list[Recorder] = []
+
+    def factory() -> Recorder:
+        made.append(Recorder())
+        return made[0]
+
+    for select in (None, lambda hello: None):
+        made.clear()
+        async with serving(factory, server_config.replace(select=select)) as port:
+            reader, writer = await tcp(port)
+            client = TLSConnection(client_config, "localhost")
+            farewell = client.data_to_send()
+            while not client.handshake_complete:
+                writer.write(farewell)
+                client.receive_data(await reader.read(65536))
+                farewell = client.data_to_send()
+            client.write(b"data")
+            writer.write(farewell + client.data_to_send() + b"\x17\x03\x03\0\x20" + bytes(32))
+            answer = await reader.read()
+            with pytest.raises(AlertReceived, match="bad_record_mac"):
+                client.receive_data(answer)
+            writer.close()
+            await writer.wait_closed()
+            (server,) = made
+            assert isinstance(await server.lost, TLSError)
+            assert server.events == ["made", "data", "lost"]
+    assert not complaints
