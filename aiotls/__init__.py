@@ -6,7 +6,7 @@ faces for asyncio, for OpenSSL's return codes, and for the standard library's ss
 
 from __future__ import annotations
 
-from .config import ClientAuth, ClientConfig, ServerConfig
+from .config import ClientAuth, ClientConfig, ExternalPsk, LiveServerConfig, ServerConfig
 from .connection import TLSConnection
 from .endpoints import (
     connect_accepted_socket,
@@ -39,7 +39,9 @@ __all__ = [
     "ClientAuth",
     "ClientConfig",
     "DecodeError",
+    "ExternalPsk",
     "Identity",
+    "LiveServerConfig",
     "ProtocolError",
     "ServerConfig",
     "TLSConnection",

@@ -19,6 +19,7 @@ from . import keylog
 from .compression import ALGORITHMS
 from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
+from .crypto.schedule13 import import_psk
 from .crypto.signatures import DEFAULT_SCHEMES
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
 from .enums import (
@@ -332,6 +333,10 @@ class ServerConfig(Config):
     client_auth: ClientAuth = ClientAuth.NONE
     """Whether to ask the client for a certificate, and whether to insist."""
 
+    dangerous_accept_unverified_clients: bool = False
+    """Takes clients whose certificate cannot be verified, and leaves it to the application to look
+    at :attr:`.Peer.refusal` before it believes anything. That they hold the key is checked."""
+
     alpn_optional: bool = False
     """Whether to go on without an application protocol when client and server name some but have
     none in common. RFC 7301, section 3.2 asks for the alert no_application_protocol."""
@@ -417,6 +422,38 @@ class ServerConfig(Config):
 Selection = Identity | ServerConfig | None
 
 
+class LiveServerConfig:
+    """A server's configuration that may change while it serves: give it as ``ssl=``.
+
+    Connections that begin after an :meth:`update` use the new one; those that are there keep what
+    they have. A change is validated first: when it fails, everything stays as it was.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        if not isinstance(config, ServerConfig):
+            raise UsageError(f"a ServerConfig is expected, not {type(config).__name__}")
+        self._config = config
+
+    @property
+    def config(self) -> ServerConfig:
+        """The configuration of the next connection."""
+        return self._config
+
+    def update(self, **changes: Any) -> ServerConfig:
+        """Changes some fields, all at once: ``live.update(identity=...)``. Raises UsageError."""
+        if "identity" in changes and "identities" not in changes:
+            changes["identities"] = ()
+        elif "identities" in changes and "identity" not in changes:
+            changes["identity"] = None
+        self._config = self._config.replace(**changes)
+        return self._config
+
+    def _aiotls_config(self, server_side: bool) -> Config:
+        if not server_side:
+            raise UsageError("a LiveServerConfig is for servers")
+        return self._config
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalPsk:
     """A key that both sides were given by other means (RFC 8446, section 4.2.11).
@@ -443,6 +480,17 @@ class ExternalPsk:
             raise UsageError("a pre-shared key of less than 16 bytes can be guessed (RFC 9257)")
         if self.hash_name not in ("sha256", "sha384"):
             raise UsageError(f"hash_name is sha256 or sha384, not {self.hash_name!r}")
+
+    def derive(self, context: bytes = b"", target: str = "sha256") -> ExternalPsk:
+        """The key that RFC 9258's importer makes of this one, for suites with the hash *target*.
+
+        Both sides have to do it, with the same *context*; a key made this way can be used with
+        TLS 1.3 alone, and with no other hash.
+        """
+        if target not in ("sha256", "sha384"):
+            raise UsageError(f"target is sha256 or sha384, not {target!r}")
+        identity, secret = import_psk(self.identity, self.secret, self.hash_name, context, target)
+        return ExternalPsk(identity, secret, target, imported=True)
 
 
 @dataclass(frozen=True, slots=True)

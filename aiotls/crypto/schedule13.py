@@ -183,6 +183,31 @@ def resumption_psk(suite: Suite, resumption_secret: bytes, nonce: bytes) -> byte
     return expand_label(suite.hash_name, resumption_secret, b"resumption", nonce, suite.hash_length)
 
 
+def import_psk(
+    identity: bytes, secret: bytes, hash_name: str, context: bytes, target: str
+) -> tuple[bytes, bytes]:
+    """The identity and the key that an external key is imported as: RFC 9258, section 5.1.
+
+    *hash_name* goes with the external key, *target* with the suites that it shall be used with.
+    """
+    kdf = {"sha256": 1, "sha384": 2}[target]
+    imported = b"".join(
+        (
+            len(identity).to_bytes(2, "big"),
+            identity,
+            len(context).to_bytes(2, "big"),
+            context,
+            (0x0304).to_bytes(2, "big"),
+            kdf.to_bytes(2, "big"),
+        )
+    )
+    size = hashlib.new(hash_name).digest_size
+    extracted = hmac.digest(bytes(size), secret, hash_name)
+    digest = hashlib.new(hash_name, imported).digest()
+    length = hashlib.new(target).digest_size
+    return imported, expand_label(hash_name, extracted, b"derived psk", digest, length)
+
+
 def export(
     suite: Suite, exporter_secret: bytes, label: str | bytes, context: bytes, length: int
 ) -> bytes:

@@ -15,7 +15,7 @@ from cryptography.x509 import ExtensionNotFound, KeyUsage
 from cryptography.x509.oid import ExtensionOID
 
 from ..compression import compress, expand
-from ..config import ClientConfig, Config
+from ..config import ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
 from ..errors import CertificateError, ProtocolError, TLSError
@@ -67,6 +67,9 @@ class Peer:
 
     scts: tuple[bytes, ...] = field(default=())
     """The signed certificate timestamps that came with it (RFC 6962)."""
+
+    refusal: CertificateError | None = None
+    """On a server that leaves the decision to its application: why the certificate is no good."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -168,7 +171,10 @@ async def verify_peer(
     """
     chain = read_chain(certificate, asked)
     public_key, pss_only = leaf_key(chain)
-    verified = verify_chain(channel.config, chain, server_name)
+    if isinstance(channel.config, ServerConfig):
+        verified, refusal = examine_client(channel.config, chain)
+    else:
+        verified, refusal = verify_chain(channel.config, chain, server_name), None
 
     signed = label + channel.transcript.digest()
     proof = await channel.recv(CertificateVerify)
@@ -183,6 +189,7 @@ async def verify_peer(
         proof.scheme,
         staple=extensions.get(ext.CERTIFICATE_STATUS),
         scts=extensions.get(ext.SIGNED_CERTIFICATE_TIMESTAMPS) or (),
+        refusal=refusal,
     )
     check_status(channel.config, peer)
     await ask_application(channel.config, peer)
@@ -292,6 +299,18 @@ def verify_chain(
     trust = config.trust or TrustStore.system()
     name = None if config.dangerous_ignore_server_name else server_name
     return tuple(trust.verify_server(chain, name, now=now))
+
+
+def examine_client(
+    config: Config, chain: tuple[bytes, ...]
+) -> tuple[tuple[x509.Certificate, ...], CertificateError | None]:
+    """The verified path of a client's certificate, or why there is none, if that may be told on."""
+    try:
+        return verify_chain(config, chain, None), None
+    except CertificateError as refusal:
+        if isinstance(config, ServerConfig) and config.dangerous_accept_unverified_clients:
+            return (), refusal
+        raise
 
 
 async def ask_application(config: Config, peer: Peer) -> None:

@@ -157,13 +157,15 @@ class Answer:
         if certificate.entries:
             chain = auth.read_chain(certificate, request.extensions)
             key, pss_only = auth.leaf_key(chain)
-            verified = auth.verify_chain(config, chain, established.server_name)
+            verified, refusal = auth.examine_client(config, chain)
             proof = CertificateVerify.parse(self._messages[1][1])
             auth.check_scheme(config, proof.scheme)
             signed = auth.CLIENT_CONTEXT + transcript.digest()
             signatures.verify(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
             transcript.add(proof.encode())
-            peer = auth.Peer(chain, established.server_name, verified, proof.scheme)
+            peer = auth.Peer(
+                chain, established.server_name, verified, proof.scheme, refusal=refusal
+            )
         expected = finished(established.suite, traffic_secret, transcript.digest())
         auth.check_finished(Finished.parse(self._messages[-1][1]), expected)
         if peer is not None:

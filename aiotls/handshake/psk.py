@@ -23,7 +23,7 @@ from ..trust import parse_certificate
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
 from ..wire.messages import ClientHello
-from .auth import verify_chain
+from .auth import examine_client
 from .channel import resolve
 
 if TYPE_CHECKING:
@@ -244,10 +244,9 @@ def client_still_good(config: ServerConfig, session: Session) -> bool:
     if not session.chain:
         return config.client_auth is ClientAuth.OPTIONAL
     try:
-        verify_chain(config, session.chain, session.server_name)
+        return examine_client(config, session.chain)[1] is None
     except CertificateError:
         return False
-    return True
 
 
 async def open_ticket(config: ServerConfig, ticket: bytes) -> Session | None:

@@ -89,7 +89,7 @@ async def server12(
 
     # [Certificate]  ClientKeyExchange  [CertificateVerify]
     chain = await receive_chain(channel, config) if ask else ()
-    verified = auth.verify_chain(config, chain, None) if chain else ()
+    verified, refusal = auth.examine_client(config, chain) if chain else ((), None)
     public = (await channel.recv(ClientKeyExchange)).public
     shared_secret = own.agree(public)
     if extended:
@@ -106,7 +106,7 @@ async def server12(
         proof = await channel.recv(CertificateVerify)
         auth.check_scheme12(config, None, proof.scheme)
         signatures.verify12(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
-        peer = auth.Peer(chain, server_name, verified, proof.scheme)
+        peer = auth.Peer(chain, server_name, verified, proof.scheme, refusal=refusal)
         await auth.ask_application(config, peer)
     transcript.forget()
 
