@@ -183,13 +183,13 @@ async def open_link(target: Target, config: ClientConfig) -> Link:
     """Connects, leads the plaintext dialogue if there is one, and shakes hands."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
-    async with _deadline(target):
+    async with deadline(target):
         plain_transport, plain = await loop.create_connection(
             starttls.Plaintext, target.host, target.port
         )
     tcp = time.perf_counter() - start
     try:
-        async with _deadline(target):
+        async with deadline(target):
             if target.starttls is not None:
                 await starttls.upgrade(target.starttls, plain, target.name)
             peer = plain_transport.get_extra_info("peername")
@@ -213,7 +213,7 @@ async def open_link(target: Target, config: ClientConfig) -> Link:
     return Link(reader, writer, transport, address, tcp, handshake)
 
 
-class _deadline:
+class deadline:
     """asyncio.timeout with a message."""
 
     def __init__(self, target: Target) -> None:
@@ -247,7 +247,7 @@ async def connect(target: Target, config: ClientConfig, options: argparse.Namesp
         told = report.facts(link.connection)
         reason = None
         if config.dangerous_disable_verification:
-            reason = _what_insecure_skipped(link.connection, target, config)
+            reason = what_insecure_skipped(link.connection, target, config)
         if options.json:
             told |= {
                 "ok": reason is None,
@@ -265,7 +265,7 @@ async def connect(target: Target, config: ClientConfig, options: argparse.Namesp
     return OK if reason is None else UNVERIFIED
 
 
-def _what_insecure_skipped(connection: TLSConnection, target: Target, config: ClientConfig) -> str:
+def what_insecure_skipped(connection: TLSConnection, target: Target, config: ClientConfig) -> str:
     """Why the verification would have failed, or that no one looked."""
     peer = connection.peer
     chain = () if peer is None else peer.chain

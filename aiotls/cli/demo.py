@@ -97,6 +97,7 @@ async def demo(as_json: bool) -> int:
             recorder.mark("application data may flow")
             connection: TLSConnection = writer.transport.connection  # type: ignore[attr-defined]
             told = report.facts(connection)
+            flights = list(recorder.events)  # tickets come later, in the middle of the data
             seconds = await _move(reader, writer)
             exported = connection.export_keying_material("EXPORTER-aiotls-demo", 32)
             await writer.wait_closed()
@@ -112,7 +113,7 @@ async def demo(as_json: bool) -> int:
             "flights": [
                 {"ms": e.at * 1000, "from": "client" if e.sent else "server", "message": e.name,
                  "bytes": e.size, "encrypted": e.protected}
-                for e in recorder.events
+                for e in flights
             ],
         }  # fmt: skip
         print(json.dumps(told, indent=2))
@@ -122,6 +123,7 @@ async def demo(as_json: bool) -> int:
     for line in report.fact_lines(told):
         terminal.line("    " + line)
     terminal.line()
+    recorder.events = flights
     for line in waterfall_lines(
         recorder, width=terminal.width, unicode=terminal.unicode, paint=terminal.paint
     ):

@@ -71,7 +71,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The arguments of every command."""
-    from . import connect, demo, doctor, explain, serve  # what is not asked for is not loaded
+    # What is not asked for is not loaded.
+    from . import connect, demo, doctor, explain, serve, tracing
 
     top = Parser(
         prog="aiotls",
@@ -81,7 +82,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for module in (demo, connect, serve, explain, doctor):
+    for module in (demo, connect, serve, tracing, explain, doctor):
         module.register(commands)
     return top
 

@@ -70,6 +70,14 @@ class Plaintext(asyncio.Protocol):
             raise Failure("the connection was closed before TLS")
         self._transport.write(data)
 
+    async def receive(self) -> bytes:
+        """Whatever has arrived, or b"" at the end: from here on it is TLS."""
+        while not self._buffer:
+            if isinstance(self._ended, Failure):
+                return b""
+            await self._more()
+        return self._take(len(self._buffer))
+
     async def read(self, count: int) -> bytes:
         """Exactly *count* bytes."""
         while len(self._buffer) < count:

@@ -47,6 +47,15 @@ class Mark:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes that passed between the two sides, as they were sent or arrived."""
+
+    at: float
+    sent: bool
+    data: bytes = field(repr=False)
+
+
 class Recorder:
     """Keeps what an :attr:`.Config.observer` is told. One recorder records one connection.
 
@@ -60,12 +69,26 @@ class Recorder:
         """The clock's reading when the recorder was made."""
         self.events: list[Event] = []
         self.marks: list[Mark] = []
+        self.epoch = time.time()
+        """The same moment, in seconds since 1970."""
+        self.chunks: list[Chunk] = []
+        """What passed on the wire, if someone told :meth:`wire`; only pcapng needs it."""
+        self.secrets: list[str] = []
+        """Lines of the NSS key log format, if :meth:`secret` is the configuration's key_log."""
         self.failure: str | None = None
         """Why the handshake ended early, once :meth:`fail` was told."""
 
     def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
         """Called by the engine for each handshake message (:class:`.config.Observer`)."""
         self.events.append(Event(self.elapsed(), sent, kind, bytes(data), protected))
+
+    def wire(self, sent: bool, data: bytes) -> None:
+        """Notes that bytes were sent or have arrived."""
+        self.chunks.append(Chunk(self.elapsed(), sent, bytes(data)))
+
+    def secret(self, line: str) -> None:
+        """Takes a line of the key log: give it as :attr:`.Config.key_log`."""
+        self.secrets.append(line)
 
     def mark(self, text: str) -> None:
         """Notes that *text* happened now."""
