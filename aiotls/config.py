@@ -8,12 +8,16 @@ loops. Whatever weakens the protocol has to be asked for by a name that begins w
 from __future__ import annotations
 
 import enum
+import itertools
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from . import keylog
 from .compression import ALGORITHMS
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from .handshake.auth import Peer
     from .wire.messages import ClientHello
 
-T = TypeVar("T")
+_serials = itertools.count(1)
 
 DEFAULT_GROUPS = (
     NamedGroup.X25519MLKEM768,
@@ -100,6 +104,13 @@ class Config:
 
     alpn_protocols: Sequence[str | bytes] = ()
     """Application protocols (RFC 7301), in order of preference: ``("h2", "http/1.1")``."""
+
+    raw_public_keys: Sequence[bytes] = ()
+    """Keys that the peer may show in place of a certificate (RFC 7250, TLS 1.3), each a
+    SubjectPublicKeyInfo in DER. Without :attr:`trust` nothing but these is taken."""
+
+    show_raw_public_key: bool = False
+    """Whether to show one's own key in place of the certificate, to a peer that takes it."""
 
     trust: TrustStore | None = None
     """The anchors for the peer's certificate. None: a client uses :meth:`TrustStore.system`;
@@ -168,6 +179,9 @@ class Config:
             empty=True,
         )
         self._set("certificate_compression", compression)
+        for key in self.raw_public_keys:
+            check_raw_key(key)
+        self._set("raw_public_keys", tuple(self.raw_public_keys))
         self._set("alpn_protocols", tuple(_alpn_name(name) for name in self._alpn_sequence()))
         for name in ("min_version", "max_version"):
             version = getattr(self, name)
@@ -230,6 +244,11 @@ class Config:
     def alpn(self) -> tuple[bytes, ...]:
         """The application protocols as they stand on the wire."""
         return tuple(n if isinstance(n, bytes) else n.encode() for n in self.alpn_protocols)
+
+    @cached_property
+    def serial(self) -> int:
+        """A number that no other configuration of this process ever has."""
+        return next(_serials)
 
     @property
     def has_hooks(self) -> bool:
@@ -400,7 +419,7 @@ class ServerConfig(Config):
             )
         self._set("identities", identities)
         self._set("client_auth", ClientAuth(self.client_auth))
-        if self.client_auth is not ClientAuth.NONE and self.trust is None:
+        if self.client_auth is not ClientAuth.NONE and not (self.trust or self.raw_public_keys):
             raise UsageError(
                 "a server that asks for client certificates needs trust, the authorities that "
                 "issue them"
@@ -523,6 +542,17 @@ class CertificateQuery:
 
 
 SCHEMES = frozenset(DEFAULT_SCHEMES)
+
+
+def check_raw_key(key: bytes) -> None:
+    """Raises UsageError for what is no SubjectPublicKeyInfo."""
+    try:
+        load_der_public_key(key)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(
+            f"a raw public key is a SubjectPublicKeyInfo in DER: {error}",
+            hint="key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)",
+        ) from error
 
 
 def _suspends(identity: Identity | None) -> bool:

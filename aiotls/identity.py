@@ -225,6 +225,12 @@ class Identity:
     # -- using it ----------------------------------------------------------------------------------
 
     @cached_property
+    def raw_public_key(self) -> bytes:
+        """The certificate's SubjectPublicKeyInfo in DER, for peers that take that (RFC 7250)."""
+        key = self.certificate.public_key()
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The host names and addresses that the certificate is for, in lower case."""
         return tuple(name.lower() for name in alternative_names(self.certificate))

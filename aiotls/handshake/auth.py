@@ -29,6 +29,7 @@ from ..wire.messages import (
     CompressedCertificate,
     Finished,
 )
+from .certificate_type import verify_raw
 from .channel import Channel, resolve
 from .staple import check_staple
 
@@ -68,12 +69,17 @@ class Peer:
     scts: tuple[bytes, ...] = field(default=())
     """The signed certificate timestamps that came with it (RFC 6962)."""
 
+    raw_public_key: bytes | None = None
+    """The SubjectPublicKeyInfo that it showed in place of certificates (RFC 7250)."""
+
     refusal: CertificateError | None = None
     """On a server that leaves the decision to its application: why the certificate is no good."""
 
     @property
     def certificate(self) -> x509.Certificate:
-        """Its own certificate, parsed."""
+        """Its own certificate, parsed; ValueError where it showed a raw public key."""
+        if not self.chain:
+            raise ValueError("the peer showed a raw public key and no certificate")
         return parse_certificate(self.chain[0])
 
 
@@ -107,12 +113,19 @@ async def prove(
     label: bytes,
     asked: Extensions,
     request_context: bytes = b"",
+    *,
+    raw: bool = False,
 ) -> None:
     """Sends Certificate and CertificateVerify (RFC 8446, sections 4.4.2 and 4.4.3).
 
-    *asked* are the extensions of the message that asked for them.
+    *asked* are the extensions of the message that asked for them; with *raw* it is the key alone
+    that is shown.
     """
-    certificate = show(identity, request_context, asked)
+    if raw:
+        entry = CertificateEntry(identity.raw_public_key)
+        certificate = Certificate(request_context, (entry,))
+    else:
+        certificate = show(identity, request_context, asked)
     algorithm = choose_compression(channel.config, asked)
     if algorithm is None:
         channel.send(certificate)
@@ -163,13 +176,17 @@ async def verify_peer(
     label: bytes,
     server_name: str | None,
     asked: Extensions,
+    *,
+    raw: bool = False,
 ) -> Peer:
     """Receives the CertificateVerify that belongs to *certificate*, and decides on the peer.
 
-    *asked* are the extensions of the message that asked for it. Raises CertificateError when it
-    is refused, ProtocolError when the signature is wrong.
+    *asked* are the extensions of the message that asked for it; with *raw* it holds a key alone.
+    Raises CertificateError when it is refused, ProtocolError when the signature is wrong.
     """
     chain = read_chain(certificate, asked)
+    if raw:
+        return await verify_raw_peer(channel, chain, label, server_name)
     public_key, pss_only = leaf_key(chain)
     if isinstance(channel.config, ServerConfig):
         verified, refusal = examine_client(channel.config, chain)
@@ -192,6 +209,22 @@ async def verify_peer(
         refusal=refusal,
     )
     check_status(channel.config, peer)
+    await ask_application(channel.config, peer)
+    return peer
+
+
+async def verify_raw_peer(
+    channel: Channel, chain: tuple[bytes, ...], label: bytes, server_name: str | None
+) -> Peer:
+    """The same for a raw public key, which is one of those that are known or none (RFC 7250)."""
+    if len(chain) != 1:
+        raise ProtocolError(Alert.ILLEGAL_PARAMETER, f"the peer shows {len(chain)} raw public keys")
+    public_key = verify_raw(channel.config, chain[0])
+    signed = label + channel.transcript.digest()
+    proof = await channel.recv(CertificateVerify)
+    check_scheme(channel.config, proof.scheme)
+    signatures.verify(public_key, proof.scheme, proof.signature, signed)
+    peer = Peer((), server_name, scheme=proof.scheme, raw_public_key=chain[0])
     await ask_application(channel.config, peer)
     return peer
 

@@ -201,6 +201,11 @@ def check_hello12(hello: ServerHello) -> None:
             "the server's renegotiation_info is not empty",
             reason="RENEGOTIATION_MISMATCH",
         )
+    if hello.extensions.get(ext.SERVER_CERTIFICATE_TYPE_SELECTED):
+        raise ProtocolError(
+            Alert.UNSUPPORTED_CERTIFICATE,
+            "the server shows a raw public key in TLS 1.2, which is not taken there",
+        )
     formats = hello.extensions.get(ext.EC_POINT_FORMATS)
     if formats is not None and 0 not in formats:  # RFC 8422, section 5.2
         raise ProtocolError(Alert.ILLEGAL_PARAMETER, "the server does not take uncompressed points")

@@ -20,6 +20,7 @@ from ..wire.messages import (
     ServerHello,
 )
 from . import auth
+from .certificate_type import check_types
 from .channel import Channel, resolve
 from .early import check_acceptance, sendable, withdraw
 from .established import Established
@@ -64,13 +65,14 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     check_unsolicited(offer, extensions)
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
     accept_limit(channel, offer.config, extensions, 1)
+    takes_raw, shows_raw = check_types(offer.config, extensions) if key is None else (False, False)
     early = check_acceptance(offer, extensions, key, suite, alpn)
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}
     request, peer = None, resumed_peer(key)
     if key is None:
         request, certificate = await receive_certificate(channel)
-        peer = await verify_server(channel, offer, certificate)
+        peer = await verify_server(channel, offer, certificate, takes_raw)
 
     # {Finished}
     expected = finished(suite, server_secret, transcript.digest())
@@ -92,7 +94,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         channel.install_write(client_secret)
     identity, scheme = None, None
     if request is not None:
-        identity, scheme = await prove_identity(channel, offer, request)
+        identity, scheme = await prove_identity(channel, offer, request, shows_raw)
     channel.send(Finished(finished(suite, client_secret, transcript.digest())))
 
     # [Application Data]
@@ -209,7 +211,9 @@ def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
     return key.session.peer if key is not None and key.session is not None else None
 
 
-async def verify_server(channel: Channel, offer: Offer, certificate: Certificate) -> auth.Peer:
+async def verify_server(
+    channel: Channel, offer: Offer, certificate: Certificate, raw: bool
+) -> auth.Peer:
     """RFC 8446, section 4.4.2.4: the server's certificate is never empty."""
     if certificate.context:
         raise ProtocolError(
@@ -222,7 +226,12 @@ async def verify_server(channel: Channel, offer: Offer, certificate: Certificate
             reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
         )
     return await auth.verify_peer(
-        channel, certificate, auth.SERVER_CONTEXT, offer.server_name, offer.hello.extensions
+        channel,
+        certificate,
+        auth.SERVER_CONTEXT,
+        offer.server_name,
+        offer.hello.extensions,
+        raw=raw,
     )
 
 
@@ -240,7 +249,7 @@ def check_request(request: CertificateRequest) -> CertificateRequest:
 
 
 async def prove_identity(
-    channel: Channel, offer: Offer, request: CertificateRequest
+    channel: Channel, offer: Offer, request: CertificateRequest, raw: bool
 ) -> tuple[Identity | None, SignatureScheme | None]:
     """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
     config = offer.config
@@ -255,6 +264,6 @@ async def prove_identity(
         channel.send(Certificate(request.context, ()))
         return None, None
     await auth.prove(
-        channel, identity, scheme, auth.CLIENT_CONTEXT, request.extensions, request.context
+        channel, identity, scheme, auth.CLIENT_CONTEXT, request.extensions, request.context, raw=raw
     )
     return identity, scheme

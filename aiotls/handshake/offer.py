@@ -26,6 +26,7 @@ from ..sessions import Session
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
+from .certificate_type import offer_types
 from .channel import Channel
 from .psk import PreSharedKey, bind, offered_keys
 from .record_size import offer_limit
@@ -177,6 +178,8 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
     if tls13 and config.post_handshake_auth:
         rows.append((ext.POST_HANDSHAKE_AUTH, True))
     rows += offer_limit(config)
+    if tls13:
+        rows += offer_types(config)
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
     return rows

@@ -76,7 +76,7 @@ def cache_key(config: ClientConfig, server_name: str | None) -> bytes:
         (server_name or "").encode(),
         trust,
         hashlib.sha256(identity).digest(),
-        repr((config.verify, config.select_identity)).encode(),
+        config.serial.to_bytes(8, "big") if config.verify or config.select_identity else b"",
         bytes([config.dangerous_disable_verification, config.dangerous_ignore_server_name]),
     ):
         digest.update(len(part).to_bytes(4, "big") + part)

@@ -19,6 +19,7 @@ from ..wire.messages import (
     ServerHello,
 )
 from . import auth
+from .certificate_type import choose_types
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import PreSharedKey, choose_key
@@ -90,6 +91,9 @@ async def server13(
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
     rows = answer_extensions(hello, alpn, credential is None, early_data)
     rows += answer_limit(channel, config, hello.extensions, 1)
+    types, shows_raw, takes_raw = choose_types(config, hello.extensions)
+    if credential is not None:
+        rows += types
     channel.send(EncryptedExtensions(Extensions.build(rows)))
     request = None
     if credential is not None and config.client_auth is not ClientAuth.NONE:
@@ -102,6 +106,7 @@ async def server13(
             credential.scheme,
             auth.SERVER_CONTEXT,
             hello.extensions,
+            raw=shows_raw,
         )
     channel.send(Finished(finished(suite, server_secret, transcript.digest())))
     master = secrets.master()
@@ -124,7 +129,7 @@ async def server13(
     server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = resumed_peer(key)
     if request is not None:
-        peer = await verify_client(channel, config, request, server_name)
+        peer = await verify_client(channel, config, request, server_name, takes_raw)
 
     # {Finished}
     expected = finished(suite, client_secret, transcript.digest())
@@ -237,7 +242,11 @@ def certificate_request(config: ServerConfig) -> CertificateRequest:
 
 
 async def verify_client(
-    channel: Channel, config: ServerConfig, request: CertificateRequest, server_name: str | None
+    channel: Channel,
+    config: ServerConfig,
+    request: CertificateRequest,
+    server_name: str | None,
+    raw: bool,
 ) -> auth.Peer | None:
     """RFC 8446, section 4.4.2.4: an empty Certificate is a refusal, which may be allowed."""
     certificate = await auth.receive_certificate(channel)
@@ -247,7 +256,7 @@ async def verify_client(
         )
     if certificate.entries:
         return await auth.verify_peer(
-            channel, certificate, auth.CLIENT_CONTEXT, server_name, request.extensions
+            channel, certificate, auth.CLIENT_CONTEXT, server_name, request.extensions, raw=raw
         )
     if config.client_auth is ClientAuth.REQUIRED:
         raise ProtocolError(

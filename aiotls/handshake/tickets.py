@@ -27,6 +27,8 @@ async def send_tickets(
         return  # 4.2.9: the client could not use them
     if config.ticket_keys is None and config.session_store is None:
         return
+    if established.peer is not None and established.peer.raw_public_key is not None:
+        return  # a ticket has no room for who that was
     chain = established.peer.chain if established.peer is not None else ()
     if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET:
         return
