@@ -297,6 +297,9 @@ class ClientConfig(Config):
     psks: Sequence[ExternalPsk] = ()
     """Keys agreed on elsewhere, to be offered to the server (RFC 8446, section 4.2.11)."""
 
+    permute_extensions: bool = True
+    """Whether the extensions stand in another order in each ClientHello, as browsers have them."""
+
     certificate_authorities: Sequence[bytes] = ()
     """DER names of authorities to ask the server for (RFC 8446, section 4.2.4)."""
 

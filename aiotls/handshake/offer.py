@@ -81,11 +81,12 @@ def make_offer(
     if grease is not None:
         suites = (grease.suite, *suites)
         shares.insert(0, KeyShareEntry(grease.group, b"\0"))
-        rows = grease.season(rows)
     if ProtocolVersion.TLSv1_3 in config.versions:
         rows.append((ext.KEY_SHARE, tuple(shares)))
+    if config.permute_extensions:
+        rows = permute(rows, random(2 * len(rows)))
     if grease is not None:
-        rows.append((grease.last_extension, b"\0"))
+        rows = grease.season(rows)
     hello = ClientHello(
         random=random(32),
         session_id=make_session_id(config, session12),
@@ -209,7 +210,7 @@ class Grease:
         )
 
     def season(self, rows: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-        """The rows with reserved values in front of what the server chooses from."""
+        """The rows between reserved ones, with reserved values in what the server chooses from."""
         seasoned: list[tuple[Any, Any]] = [(self.first_extension, b"")]
         for row, value in rows:
             if row is ext.SUPPORTED_VERSIONS:
@@ -217,7 +218,17 @@ class Grease:
             elif row is ext.SUPPORTED_GROUPS:
                 value = (self.group, *value)
             seasoned.append((row, value))
+        seasoned.append((self.last_extension, b"\0"))
         return seasoned
+
+
+def permute(rows: list[tuple[Any, Any]], random: bytes) -> list[tuple[Any, Any]]:
+    """The rows in another order each time, so that no one comes to depend on one.
+
+    RFC 8446, section 4.2: extensions may stand in any order, but for pre_shared_key.
+    """
+    order = sorted(range(len(rows)), key=lambda i: random[2 * i : 2 * i + 2])
+    return [rows[i] for i in order]
 
 
 # -- what the server answered ----------------------------------------------------------------------

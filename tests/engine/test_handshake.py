@@ -19,8 +19,17 @@ from aiotls import (
 )
 from aiotls.crypto.groups import GROUPS
 from aiotls.crypto.suites import TLS12_SUITES, TLS13_SUITES
-from aiotls.enums import CipherSuite, NamedGroup, ProtocolVersion, Want
+from aiotls.enums import (
+    GREASE_VALUES,
+    CipherSuite,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+    Want,
+)
 from aiotls.sessions import MemoryReplayGuard, TicketKeyRing
+from aiotls.wire import extensions as ext
+from aiotls.wire.messages import ClientHello
 from tests.conftest import identity
 from tests.engine.pair import Pair, connect
 
@@ -293,3 +302,36 @@ def test_data_needs_a_finished_handshake(client: ClientConfig) -> None:
 def test_a_client_needs_a_name(client: ClientConfig) -> None:
     with pytest.raises(UsageError):
         TLSConnection(client)
+
+
+def test_extensions_stand_in_any_order(client: ClientConfig, server: ServerConfig) -> None:
+    orders = set()
+    for _ in range(8):
+        pair = connect(client.replace(grease=False), server).check()
+        record = bytes(pair.to_server)
+        hello = ClientHello.parse(record[9 : 9 + int.from_bytes(record[6:9], "big")])
+        kinds = hello.extensions.types
+        assert ExtensionType.PRE_SHARED_KEY not in kinds[:-1]
+        orders.add(tuple(kind for kind in kinds if kind != ExtensionType.PRE_SHARED_KEY))
+    assert len(orders) > 4
+    assert len({tuple(sorted(order)) for order in orders}) == 1
+
+
+def test_reserved_values_stand_where_servers_choose(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8701, section 3.1."""
+    pair = connect(client, server).check()
+    record = bytes(pair.to_server)
+    hello = ClientHello.parse(record[9 : 9 + int.from_bytes(record[6:9], "big")])
+    assert hello.cipher_suites[0] in GREASE_VALUES
+    assert hello.extensions.types[0] in GREASE_VALUES
+    groups = hello.extensions.get(ext.SUPPORTED_GROUPS)
+    versions = hello.extensions.get(ext.SUPPORTED_VERSIONS)
+    shares = hello.extensions.get(ext.KEY_SHARE)
+    assert groups is not None
+    assert versions is not None
+    assert shares is not None
+    assert groups[0] in GREASE_VALUES
+    assert versions[0] in GREASE_VALUES
+    assert shares[0].group == groups[0]
