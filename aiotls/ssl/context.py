@@ -10,6 +10,7 @@ What is set is honoured, or refused with an ``ssl.SSLError`` that says so at onc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import warnings
@@ -24,11 +25,12 @@ from ..enums import CipherSuite, NamedGroup, ProtocolVersion
 from ..errors import TLSError
 from ..identity import Identity
 from ..keylog import KeyLogFile
+from ..trust.certificates import pem_blocks
 from . import ciphers
-from .anchors import Anchors
+from .anchors import Anchors, read
 from .credentials import load_identity
 from .engine import BufferEngine, Described
-from .errors import refusal, translate
+from .errors import failure, refusal, translate
 from .hooks import Hooks
 from .objects import SSLObject, SSLSocket
 from .settings import Settings
@@ -52,6 +54,9 @@ DEFAULT_OPTIONS = (
     | ssl.OP_SINGLE_DH_USE
     | ssl.OP_SINGLE_ECDH_USE
     | ssl.OP_ENABLE_MIDDLEBOX_COMPAT
+)
+_OP_NO_VERSIONS = (
+    _OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1 | ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
 )
 _COUNTERS = (
     "number connect connect_good connect_renegotiate accept accept_good accept_renegotiate "
@@ -94,11 +99,16 @@ class SSLContext(ssl.SSLContext):
                 stacklevel=2,
             )
             protocol = ssl.PROTOCOL_TLS
+        if protocol not in list(ssl._SSLMethod):
+            raise ValueError(f"invalid or unsupported protocol version {protocol!r}")
         if protocol not in _PROTOCOLS:
             raise refusal(
                 f"the protocol {protocol!r} is not spoken here",
                 "Use ssl.PROTOCOL_TLS_CLIENT or ssl.PROTOCOL_TLS_SERVER: TLS 1.2 and 1.3.",
             )
+        if protocol not in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER):
+            name = ssl._SSLMethod(protocol).name
+            _deprecated(f"ssl.{name} is deprecated")
         self: SSLContext = _Native.__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         settings = Settings()
         settings.minimum, settings.maximum = _PROTOCOLS[ssl._SSLMethod(protocol)]
@@ -152,6 +162,8 @@ class SSLContext(ssl.SSLContext):
             return
         if self._protocol == ssl.PROTOCOL_TLS_SERVER:
             raise refusal("Cannot create a client socket with a PROTOCOL_TLS_SERVER context")
+        if server_hostname is not None and "\0" in server_hostname:
+            raise TypeError("embedded null character")
         if server_hostname is not None and (not server_hostname or server_hostname.startswith(".")):
             raise ValueError(
                 "server_hostname cannot be an empty string or start with a leading dot."
@@ -247,6 +259,8 @@ class SSLContext(ssl.SSLContext):
         value = int(value)
         if value < 0:
             raise OverflowError("options cannot be negative")
+        if value & ~self._settings.options & _OP_NO_VERSIONS:
+            _deprecated("ssl.OP_NO_SSL*/ssl.OP_NO_TLS* options are deprecated")
         self._settings.options = value
         self._settings.changed()
 
@@ -350,6 +364,10 @@ class SSLContext(ssl.SSLContext):
         """The system's anchors count as well; they are read when they are first needed."""
         anchors = self._settings.anchors.copy()
         anchors.system = True
+        cafile = ssl.get_default_verify_paths().cafile
+        if cafile is not None:
+            with contextlib.suppress(OSError, ssl.SSLError):
+                anchors.load_file(cafile)
         self._replace_anchors(anchors)
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
@@ -467,7 +485,8 @@ class SSLContext(ssl.SSLContext):
         """Refused: key exchange is by elliptic curves and ML-KEM."""
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise TypeError("path should be a valid filesystem path")
-        os.stat(path)
+        if not any(block.label == "DH PARAMETERS" for block in pem_blocks(read(path, "path"))):
+            raise failure("NO_START_LINE", library="PEM")
         raise refusal(
             "load_dh_params cannot be honoured: this engine has no finite-field key exchange",
             "Leave it out: set_groups() and set_ecdh_curve() choose the key exchange.",
@@ -585,6 +604,11 @@ class _ContextKeyLog(KeyLogFile):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _deprecated(message: str) -> None:
+    """What the standard library deprecates is deprecated; the caller's caller is told."""
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 def _group(name: str) -> NamedGroup:

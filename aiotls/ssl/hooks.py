@@ -7,6 +7,7 @@ connection nor the SSLObject or SSLSocket around it, but weakly: they go when th
 from __future__ import annotations
 
 import copy
+import operator
 import ssl
 import sys
 import weakref
@@ -129,7 +130,7 @@ class Hooks:
         if answer is None:
             return
         try:
-            alert = Alert(int(answer))
+            alert = Alert(operator.index(answer))
         except (TypeError, ValueError) as error:
             sys.unraisablehook(_Unraisable(error, answer))  # type: ignore[arg-type]
             raise _callback_failed(Alert.INTERNAL_ERROR) from error

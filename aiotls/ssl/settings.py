@@ -140,7 +140,7 @@ class Settings:
         """The anchors as they are now; the same object until they change."""
         with self._lock:
             if self._trust is None:
-                self._trust = ContextTrust(self.anchors.copy(), self.verify_flags)
+                self._trust = ContextTrust(self.anchors.copy(), self.verify_flags, self.anchors)
             return self._trust
 
     def _client(self, common: dict[str, Any]) -> ClientConfig:

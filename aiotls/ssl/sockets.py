@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from .context import SSLContext
 
 HEADER = 5
-RECORD = 1 << 14
 BATCH = 1 << 18
-"""Bytes that a write seals at once where the socket takes them all in the end."""
+"""Bytes that a write seals at once."""
 
 _AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)
 
@@ -83,7 +82,7 @@ class SocketEngine(Engine):
 
     __slots__ = (
         "_have",
-        "_promised",
+        "_sealed",
         "_reading",
         "_record",
         "_socket",
@@ -109,7 +108,8 @@ class SocketEngine(Engine):
         self._record = bytearray(HEADER)
         self._have = 0
         self._unsent = memoryview(b"")
-        self._promised = 0
+        self._sealed = 0
+        """How much of the data of an unfinished write has been sealed."""
 
     def _sock(self) -> socket.socket:
         sock = self._socket()
@@ -260,32 +260,33 @@ class SocketEngine(Engine):
             super().verify_client_post_handshake()
 
     def write(self, data: Any) -> int:
-        """Sends *data*, or as much of it as the socket's mode allows; returns how much."""
-        view = as_bytes(data)
+        """Sends *data*, all of it; returns its length.
+
+        Where the socket takes no more now (SSLWantWriteError) or in time (TimeoutError), the
+        next call has to bring the same data again: part of it has been sealed.
+        """
+        view = memoryview(as_bytes(data))
         sock = self._sock()
         deadline = Deadline(sock, "write")
         if not self.connection.handshake_complete:
             self._handshake(sock, deadline)
         with self._writing:
-            if self._promised:
-                return self._keep_promise(sock, deadline, len(view))
-            part = memoryview(view)[: BATCH if deadline.timeout != 0 else RECORD]
-            with self._state:
-                try:
-                    self.connection.write(part)
-                except UsageError as error:
-                    raise refuse_write(self.connection) from error
-            self._collect()
-            self._promised = len(part)
-            return self._keep_promise(sock, deadline, len(part))
-
-    def _keep_promise(self, sock: socket.socket, deadline: Deadline, offered: int) -> int:
-        """Sends the records that were sealed for a write; returns how much of it they hold."""
-        if offered < self._promised:
-            raise errors.failure("BAD_WRITE_RETRY")
-        self._send(sock, deadline)
-        written, self._promised = self._promised, 0
-        return written
+            if len(view) < self._sealed:
+                raise errors.failure("BAD_WRITE_RETRY")
+            while True:
+                self._send(sock, deadline)
+                part = view[self._sealed : self._sealed + BATCH]
+                with self._state:
+                    try:
+                        self.connection.write(part)
+                    except UsageError as error:
+                        raise refuse_write(self.connection) from error
+                if not part:
+                    break
+                self._sealed += len(part)
+                self._collect()
+            self._sealed = 0
+        return len(view)
 
     def shutdown(self) -> socket.socket:
         """Sends close_notify and waits for the peer's; returns the socket, for plain text."""

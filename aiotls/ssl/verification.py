@@ -17,11 +17,12 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
 
 from ..enums import Alert
 from ..errors import CertificateError
 from ..trust import TrustStore, parse_certificate
-from ..trust.certificates import alternative_names, find_extension, title
+from ..trust.certificates import alternative_names, find_extension, title, to_der
 from ..trust.names import covers, parse_address
 from ..trust.store import MINIMUM_RSA_BITS
 from .anchors import Anchors, is_self_issued
@@ -33,11 +34,13 @@ Verify = Callable[[TrustStore], Path]
 class ContextTrust(TrustStore):
     """The anchors of a context, as they were when the connection was made."""
 
-    def __init__(self, anchors: Anchors, flags: int) -> None:
+    def __init__(self, anchors: Anchors, flags: int, used: Anchors) -> None:
         # Not TrustStore.__init__: that refuses to trust no one, which is what a context that
         # nothing was loaded into does.
         self._anchors = anchors
         self._flags = flags
+        self._used = used
+        """Where an anchor out of a directory is added when a path has led to it."""
 
     def __len__(self) -> int:
         return len(self._resolved.certificates)
@@ -59,9 +62,9 @@ class ContextTrust(TrustStore):
             certificates = [c for c in certificates if is_self_issued(c)]
         if not certificates:
             return None
-        strict = self._flags & ssl.VERIFY_X509_STRICT
-        profile = "webpki" if strict else "private-pki"
-        return TrustStore(certificates, profile=profile, source="the context")
+        if self._flags & ssl.VERIFY_X509_STRICT:
+            return TrustStore(certificates, source="the context")
+        return _LenientStore(certificates, profile="private-pki", source="the context")
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -114,7 +117,9 @@ class ContextTrust(TrustStore):
     def _verify(self, chain: Sequence[bytes], verify: Verify, now: datetime.datetime) -> Path:
         if self._store is None:
             raise _no_anchor([parse_certificate(der) for der in chain])
-        return self._check_revocation(verify(self._store), now)
+        path = verify(self._store)
+        self._used.certificates.setdefault(to_der(path[-1]), path[-1])
+        return self._check_revocation(path, now)
 
     # -- revocation (RFC 5280, section 6.3) ----------------------------------------------------
 
@@ -155,6 +160,29 @@ class ContextTrust(TrustStore):
                 return
         if problem is not None:
             raise problem
+
+
+class _LenientStore(TrustStore):
+    """OpenSSL's idea of a certificate without VERIFY_X509_STRICT.
+
+    What it has to say, an authority's basicConstraints must say here too; but they need not be
+    marked critical, which RFC 5280, section 4.2.1.9 asks for and older authorities lack.
+    """
+
+    def _authorities(self) -> ExtensionPolicy:
+        return (
+            super()
+            ._authorities()
+            .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
+        )
+
+
+def _is_authority(
+    policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints
+) -> None:
+    """RFC 5280, section 6.1.4 (k). How long a path may be is the library's to check (m)."""
+    if not constraints.ca:
+        raise ValueError("an issuer's basicConstraints do not say that it is an authority")
 
 
 def _what_is_wrong(
