@@ -30,7 +30,7 @@ def records(data: bytes) -> list[int]:
 
 
 def flip(message: CertificateVerify) -> Message:
-    return replace(message, signature=message.signature[:-1] + b"\0")
+    return replace(message, signature=message.signature[:-1] + bytes([message.signature[-1] ^ 1]))
 
 
 LATE: list[tuple[str, Mutation]] = [
