@@ -20,8 +20,10 @@ from typing import Any
 from ..config import ClientConfig
 from ..connection import TLSConnection
 from ..endpoints import start_tls
+from ..enums import ProtocolVersion
 from ..errors import TLSError, UsageError
 from ..identity import Identity
+from ..keylog import KeyLogFile
 from ..streams import LIMIT, StreamReaderProtocol
 from ..transport import TLSTransport
 from ..trust import TrustStore, check_name
@@ -52,16 +54,19 @@ def register(commands: Any) -> None:
         "closes (default: %(default)s)",
     )
     command.add_argument(
+        "--resume",
+        action="store_true",
+        help="connect twice, and show whether the second handshake resumes the first session",
+    )
+    command.add_argument(
         "--json", action="store_true", help="print the facts as one JSON object, and do not pipe"
     )
     command.set_defaults(run=run)
 
 
-def add_target(command: argparse.ArgumentParser) -> None:
+def add_target(command: argparse.ArgumentParser, what: str = "HOST[:PORT]") -> None:
     """The arguments that say whom to talk to and how."""
-    command.add_argument(
-        "target", metavar="HOST[:PORT]", help="port 443 unless --starttls is given"
-    )
+    command.add_argument("target", metavar=what, help="default port: 443, or --starttls's")
     command.add_argument(
         "--alpn",
         action="append",
@@ -79,6 +84,19 @@ def add_target(command: argparse.ArgumentParser) -> None:
         "--insecure",
         action="store_true",
         help="go on with a server that cannot be verified (the exit code says so)",
+    )
+    command.add_argument(
+        "--tls",
+        choices=["1.2", "1.3"],
+        help="speak this version only (default: both, the newer if the server can)",
+    )
+    command.add_argument(
+        "--groups",
+        metavar="LIST",
+        help="offer these key exchanges, in this order: X25519MLKEM768,X25519,secp256r1",
+    )
+    command.add_argument(
+        "--keylog", metavar="FILE", help="append the secrets for Wireshark: see explain key log"
     )
     command.add_argument(
         "--starttls",
@@ -154,11 +172,20 @@ def make_config(options: argparse.Namespace) -> ClientConfig:
     """The configuration that the options ask for. Raises UsageError."""
     if options.key and not options.cert:
         raise Failure("--key needs --cert", code=USAGE)
+    changes: dict[str, Any] = {}
+    if options.tls:
+        version = ProtocolVersion.TLSv1_2 if options.tls == "1.2" else ProtocolVersion.TLSv1_3
+        changes |= {"min_version": version, "max_version": version}
+    if options.groups:
+        changes["groups"] = [name.strip() for name in options.groups.split(",")]
+    if options.keylog:
+        changes["key_log"] = KeyLogFile(options.keylog)
     return ClientConfig(
         trust=TrustStore.from_files(cafile=options.cafile) if options.cafile else None,
         identity=Identity.from_files(options.cert, options.key) if options.cert else None,
         alpn_protocols=options.alpn,
         dangerous_disable_verification=options.insecure,
+        **changes,
     )
 
 
@@ -242,6 +269,8 @@ def run(options: argparse.Namespace) -> int:
 
 async def connect(target: Target, config: ClientConfig, options: argparse.Namespace) -> int:
     """One connection, from the handshake to its end."""
+    if options.resume:
+        await _fetch_session(target, config)
     link = await open_link(target, config)
     try:
         told = report.facts(link.connection)
@@ -258,11 +287,23 @@ async def connect(target: Target, config: ClientConfig, options: argparse.Namesp
             }
             print(json.dumps(told, indent=2))
         else:
-            _show(target, link, told, reason)
+            _show(target, link, told, reason, options.resume)
             await pipe(link, options.linger)
     finally:
         await close(link)
     return OK if reason is None else UNVERIFIED
+
+
+async def _fetch_session(target: Target, config: ClientConfig) -> None:
+    """A first connection, for its ticket: the configuration's cache keeps that."""
+    link = await open_link(target, config)
+    # Tickets come after the handshake, and some servers send them with their first data only.
+    try:
+        async with asyncio.timeout(0.5):
+            await link.reader.read(1)
+    except TimeoutError:
+        pass
+    await close(link)
 
 
 def what_insecure_skipped(connection: TLSConnection, target: Target, config: ClientConfig) -> str:
@@ -273,10 +314,14 @@ def what_insecure_skipped(connection: TLSConnection, target: Target, config: Cli
     return reason or "--insecure was given, though its certificate is in order"
 
 
-def _show(target: Target, link: Link, told: dict[str, Any], reason: str | None) -> None:
+def _show(
+    target: Target, link: Link, told: dict[str, Any], reason: str | None, asked_to_resume: bool
+) -> None:
     terminal = Terminal.of(sys.stderr)
     terminal.line(report.verdict(terminal, target.label, told, reason))
     lines = report.fact_lines(told)
+    if asked_to_resume and not told["resumed"]:
+        lines.append("the server did not resume the session")
     lines.append(f"{link.address}, {report.timing_line(link.tcp, link.handshake)}")
     for line in lines:
         terminal.line(terminal.paint("*", "dim") + " " + line)

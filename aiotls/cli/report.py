@@ -159,7 +159,7 @@ def fact_lines(told: dict[str, Any]) -> list[str]:
         agreed.append(told["group"] + (" (post-quantum)" if told["post_quantum"] else ""))
     lines = [", ".join(agreed)]
     extra = []
-    if told["peer_signature_scheme"]:
+    if told["peer_signature_scheme"] and not told["resumed"]:
         extra.append(f"signed with {told['peer_signature_scheme']}")
     extra.append(f"ALPN {clean(told['alpn'])}" if told["alpn"] else "no ALPN")
     if told["retried"]:

@@ -22,6 +22,7 @@ from ..streams import start_server
 from ..trace.text import clean
 from ..trust import TrustStore
 from . import http
+from .cert import LEAF_DAYS, the_authority, trust_lines
 from .main import OK, USAGE, Failure, run_async
 from .terminal import Terminal
 
@@ -44,12 +45,16 @@ def register(commands: Any) -> None:
     command.add_argument("--echo", action="store_true", help="send back what comes in")
     command.add_argument(
         "--cert", action="append", default=[], metavar="FILE",
-        help="certificate chain, PEM; repeat for more names",
+        help="certificate chain, PEM; repeat for more names; auto: made by a development "
+        "authority that is kept for the next time",
     )  # fmt: skip
     command.add_argument(
         "--key", action="append", default=[], metavar="FILE",
         help="its key, PEM, if not in the same file; one for each --cert, in the same order",
     )  # fmt: skip
+    command.add_argument(
+        "--name", action="append", default=[], help="a further name for --cert auto"
+    )
     command.add_argument(
         "--client-ca", metavar="FILE", help="require client certificates from these authorities"
     )
@@ -70,22 +75,44 @@ def make_config(options: argparse.Namespace) -> ServerConfig:
     if not options.cert:
         raise Failure(
             "a server needs a certificate: --cert and --key",
-            hint="aiotls demo shows a server without one of your own.",
+            hint="--cert auto has one made for this machine, by a development authority.",
             code=USAGE,
         )
     if options.key and len(options.key) != len(options.cert):
         raise Failure("give one --key for each --cert, or none", code=USAGE)
-    keys = options.key or [None] * len(options.cert)
-    pairs = zip(options.cert, keys, strict=True)
+    automatic = "auto" in options.cert
+    if automatic and (options.key or len(options.cert) > 1):
+        raise Failure("--cert auto stands alone, without --key", code=USAGE)
+    if options.name and not automatic:
+        raise Failure("--name is for --cert auto", code=USAGE)
+    if automatic:
+        identities = [_development_identity(options)]
+    else:
+        keys = options.key or [None] * len(options.cert)
+        pairs = zip(options.cert, keys, strict=True)
+        identities = [Identity.from_files(certificate, key) for certificate, key in pairs]
     alpn = options.alpn or (["http/1.1"] if options.directory else [])
     return ServerConfig(
-        identities=[Identity.from_files(certificate, key) for certificate, key in pairs],
+        identities=identities,
         trust=TrustStore.from_files(cafile=options.client_ca) if options.client_ca else None,
         client_auth=ClientAuth.REQUIRED if options.client_ca else ClientAuth.NONE,
         alpn_protocols=alpn,
         # A client with protocols of another kind is still one to be served here.
         alpn_optional=not options.alpn,
     )
+
+
+def _development_identity(options: argparse.Namespace) -> Identity:
+    """A certificate for this machine, made now; its authority is made once and kept."""
+    authority, place, made = the_authority()
+    names = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *options.name]))
+    terminal = Terminal.of(sys.stdout)
+    if made:
+        terminal.line(f"made a development authority: {place / 'ca.pem'}")
+        for line in trust_lines(place / "ca.pem"):
+            terminal.line("  " + line)
+    terminal.line(f"certificate for {', '.join(names)} by the authority in {place / 'ca.pem'}")
+    return authority.identity(*names, days=LEAF_DAYS)
 
 
 def run(options: argparse.Namespace) -> int:

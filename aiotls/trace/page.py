@@ -69,23 +69,22 @@ def _title(event: Event) -> str:
 def _drawing(recorder: Recorder, moments: Sequence[Event | Mark], left: str, right: str) -> str:
     total = max((moment.at for moment in moments), default=0.0) or 1e-6
     flight = min(_one_way(recorder), total / 3)
-    height = max(HEIGHT, TOP + LINE * (len(moments) + 2))
+    height = float(max(HEIGHT, TOP + LINE * (len(moments) + 2)))
     scale = (height - TOP - 30) / (total + flight)
+    places = _label_places([TOP + moment.at * scale for moment in moments])
+    height = max(height, places[-1] + LINE if places else 0.0)
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="The flights of the '
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="The flights of the '
         'handshake, drawn to scale">',
         f'<text x="{LEFT}" y="24" class="side">{escape(left)}</text>',
         f'<text x="{RIGHT}" y="24" class="side">{escape(right)}</text>',
-        f'<line x1="{LEFT}" y1="{TOP - 12}" x2="{LEFT}" y2="{height - 10}" class="lane"/>',
-        f'<line x1="{RIGHT}" y1="{TOP - 12}" x2="{RIGHT}" y2="{height - 10}" class="lane"/>',
+        f'<line x1="{LEFT}" y1="{TOP - 12}" x2="{LEFT}" y2="{height - 10:.1f}" class="lane"/>',
+        f'<line x1="{RIGHT}" y1="{TOP - 12}" x2="{RIGHT}" y2="{height - 10:.1f}" class="lane"/>',
         *_ticks(total, scale),
     ]
-    free = float(TOP)
     number = 0
-    for moment in moments:
+    for moment, label_y in zip(moments, places, strict=True):
         y = TOP + moment.at * scale
-        label_y = max(y, free)
-        free = label_y + LINE
         time = f"{moment.at * 1000:.2f} ms"
         if isinstance(moment, Mark):
             bad = " failed" if moment.text == "failed" else ""
@@ -100,6 +99,14 @@ def _drawing(recorder: Recorder, moments: Sequence[Event | Mark], left: str, rig
         parts.append(_arrow(moment, number, y, label_y, flight * scale, time))
     parts.append("</svg>\n")
     return "".join(parts)
+
+
+def _label_places(wanted: Sequence[float]) -> list[float]:
+    """Where the labels stand: as near to *wanted* as they can without covering each other."""
+    places: list[float] = []
+    for y in wanted:
+        places.append(max(y, places[-1] + LINE) if places else y)
+    return places
 
 
 def _one_way(recorder: Recorder) -> float:
@@ -227,6 +234,7 @@ details { border-top: 1px solid var(--soft); padding: .4em 0; } summary { cursor
 .both { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 1em; }
 @media (max-width: 50em) { .both { grid-template-columns: 1fr; } }
 table { border-collapse: collapse; font-size: 13px; align-self: start; }
+th { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .1em .4em; overflow-wrap: anywhere; }
 td:nth-child(2) { white-space: nowrap; opacity: .7; } td:nth-child(3) { font-family: monospace; }
 pre { font: 12px/1.6 monospace; white-space: pre-wrap; margin: 0; align-self: start;
