@@ -1,4 +1,4 @@
-"""``aiotls serve``: a TLS 1.3 server for a directory, or one that echoes.
+"""``aiotls serve``: a TLS server for a directory, in front of a plaintext server, or an echo.
 
 A line for each connection and each request goes to standard output; a handshake that fails
 costs one line that says why.
@@ -23,10 +23,12 @@ from ..trace.text import clean
 from ..trust import TrustStore
 from . import http
 from .cert import LEAF_DAYS, the_authority, trust_lines
+from .connect import split_target
 from .main import OK, USAGE, Failure, run_async
 from .terminal import Terminal
 
 CHUNK = 1 << 16
+BACKEND_TIMEOUT = 10.0
 GRACE = 2.0
 """Seconds that open connections have to finish when the server ends."""
 
@@ -43,6 +45,9 @@ def register(commands: Any) -> None:
         "directory", nargs="?", metavar="DIR", help="what to serve over HTTP/1.1 (default: echo)"
     )
     command.add_argument("--echo", action="store_true", help="send back what comes in")
+    command.add_argument(
+        "--proxy", metavar="HOST:PORT", help="carry the bytes to a plaintext server, and back"
+    )
     command.add_argument(
         "--cert", action="append", default=[], metavar="FILE",
         help="certificate chain, PEM; repeat for more names; auto: made by a development "
@@ -117,8 +122,9 @@ def _development_identity(options: argparse.Namespace) -> Identity:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the server until SIGINT or SIGTERM."""
-    if options.echo and options.directory:
-        raise Failure("either a directory or --echo, not both", code=USAGE)
+    if sum(map(bool, (options.echo, options.directory, options.proxy))) > 1:
+        raise Failure("one of a directory, --echo and --proxy, not more", code=USAGE)
+    backend = _backend(options.proxy) if options.proxy else None
     if not 0 <= options.port <= 65_535:
         raise Failure("--port is 0 to 65535", code=USAGE)
     root = None
@@ -128,15 +134,39 @@ def run(options: argparse.Namespace) -> int:
             raise Failure(f"{options.directory} is not a directory", code=USAGE)
         root = root.resolve()
     config = make_config(options)
-    return run_async(lambda: Service(root, config, options).run())
+    return run_async(lambda: Service(root, backend, config, options).run())
+
+
+def _backend(text: str) -> tuple[str, int]:
+    host, port = split_target(text, 0)
+    if not port:
+        raise Failure("--proxy needs HOST:PORT", code=USAGE)
+    return host, port
+
+
+class Current:
+    """The configuration as it is now: a new connection takes it, an old one keeps its own."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+
+    def _aiotls_config(self, server_side: bool) -> ServerConfig:
+        return self.config
 
 
 class Service:
     """One server and its clients."""
 
-    def __init__(self, root: Path | None, config: ServerConfig, options: argparse.Namespace):
+    def __init__(
+        self,
+        root: Path | None,
+        backend: tuple[str, int] | None,
+        config: ServerConfig,
+        options: argparse.Namespace,
+    ) -> None:
         self._root = root
-        self._config = config
+        self._backend = backend
+        self._current = Current(config)
         self._options = options
         self._terminal = Terminal.of(sys.stdout)
         self._clients: set[asyncio.Task[Any]] = set()
@@ -154,7 +184,7 @@ class Service:
                 self._serve,
                 self._options.host,
                 self._options.port,
-                ssl=self._config,
+                ssl=self._current,
                 limit=http.MAX_HEAD,
                 ssl_handshake_timeout=http.IDLE,
             )
@@ -172,6 +202,8 @@ class Service:
 
     def _announce(self, server: asyncio.Server) -> None:
         what = f"{self._root} over https" if self._root is not None else "an echo"
+        if self._backend is not None:
+            what = f"what {self._options.proxy} says"
         for sock in server.sockets:
             host, port = sock.getsockname()[:2]
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -180,7 +212,7 @@ class Service:
 
     def _url_host(self, host: str) -> str:
         """A name from the certificate that a browser on this machine may find."""
-        names: set[str] = {str(n) for i in self._config.identities for n in i.names}
+        names: set[str] = {str(n) for i in self._current.config.identities for n in i.names}
         if "localhost" in names or not names:
             return "localhost"
         return host if host in names else min(names)
@@ -195,17 +227,32 @@ class Service:
             self._broken = True
             self._stop.set()
 
+    def _reload(self) -> None:
+        """SIGHUP: reads the files again. What is wrong with them costs a line, not the server."""
+        before = self._current.config
+        try:
+            config = make_config(self._options)
+        except (TLSError, Failure, OSError) as error:
+            self._say(f"not reloaded: {clean(str(error))}")
+            return
+        # Tickets that were given out stay good.
+        self._current.config = config.replace(ticket_keys=before.ticket_keys)
+        self._say("certificates reloaded; connections go on with what they have")
+
     async def _until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        handlers = {signal.SIGINT: self._stop.set, signal.SIGTERM: self._stop.set}
+        if hasattr(signal, "SIGHUP"):
+            handlers[signal.SIGHUP] = self._reload
+        for number, handler in handlers.items():
             try:
-                loop.add_signal_handler(number, self._stop.set)
+                loop.add_signal_handler(number, handler)
             except (NotImplementedError, RuntimeError, ValueError):
                 pass  # Windows, or not the main thread: Ctrl-C still raises
         try:
             await self._stop.wait()
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in handlers:
                 try:
                     loop.remove_signal_handler(number)
                 except (NotImplementedError, RuntimeError, ValueError):
@@ -236,6 +283,8 @@ class Service:
         try:
             if self._root is not None:
                 await http.serve_client(self._root, reader, writer, log)
+            elif self._backend is not None:
+                await _proxy(self._backend, reader, writer)
             else:
                 await _echo(reader, writer)
         except (TLSError, ConnectionError) as error:
@@ -254,6 +303,35 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(CHUNK):
         writer.write(data)
         await writer.drain()
+
+
+async def _proxy(
+    backend: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Carries bytes to the backend and back; the end of each direction is carried as well."""
+    try:
+        async with asyncio.timeout(BACKEND_TIMEOUT):
+            behind_reader, behind_writer = await asyncio.open_connection(*backend)
+    except (OSError, TimeoutError) as error:
+        raise ConnectionError(f"the backend cannot be reached: {error}") from error
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_carry(reader, behind_writer))
+            tasks.create_task(_carry(behind_reader, writer))
+    except* (TLSError, ConnectionError) as group:
+        raise ConnectionError(str(group.exceptions[0])) from None
+    finally:
+        behind_writer.close()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
+    else:
+        writer.close()
 
 
 def _agreed(told: dict[str, Any]) -> str:

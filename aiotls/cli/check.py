@@ -1,0 +1,277 @@
+"""``aiotls check``: what a server offers, and what is worth changing.
+
+It connects about a dozen times, each time with one thing changed, and tells what it found in
+short, with why it matters. It changes nothing on the server and sends no data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..config import ClientConfig
+from ..crypto.signatures import DEFAULT_SCHEMES
+from ..crypto.suites import TLS12_SUITES, TLS13_SUITES
+from ..enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
+from ..errors import CertificateError, TLSError
+from ..trace.text import clean
+from . import report
+from .connect import Target, add_target, close, make_config, open_link, parse_target
+from .main import FAILED, OK, UNVERIFIED, Failure, run_async
+from .terminal import Terminal
+
+GOOD, NOTE, BAD = "good", "note", "bad"
+GROUPS = (
+    NamedGroup.X25519MLKEM768,
+    NamedGroup.SECP256R1MLKEM768,
+    NamedGroup.SECP384R1MLKEM1024,
+    NamedGroup.X25519,
+    NamedGroup.SECP256R1,
+    NamedGroup.SECP384R1,
+    NamedGroup.SECP521R1,
+)
+SCHEMES: dict[str, tuple[SignatureScheme, ...]] = {
+    "ECDSA": tuple(s for s in DEFAULT_SCHEMES if s.name.startswith("ecdsa")),
+    "RSA": tuple(s for s in DEFAULT_SCHEMES if s.name.startswith("rsa")),
+    "EdDSA": tuple(s for s in DEFAULT_SCHEMES if s.name.startswith("ed")),
+    "ML-DSA": tuple(s for s in DEFAULT_SCHEMES if s.name.startswith("mldsa")),
+}
+TICKET_WAIT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found out."""
+
+    topic: str
+    grade: str
+    """``good``, ``note`` (could be better) or ``bad``."""
+    text: str
+    why: str = ""
+
+
+def register(commands: Any) -> None:
+    """Declares the command's arguments."""
+    command = commands.add_parser(
+        "check",
+        help="what a server offers, and what is worth changing",
+        description=__doc__.partition("\n\n")[2],
+    )
+    add_target(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command; 0 when nothing bad was found, 3 for an unverified server, else 1."""
+    target = parse_target(options)
+    config = make_config(options)
+    return run_async(lambda: check(target, config, options.json))
+
+
+async def check(target: Target, config: ClientConfig, as_json: bool) -> int:
+    """All that is looked into, in the order in which it is told."""
+    out, progress = Terminal.of(sys.stdout), Terminal.of(sys.stderr)
+    findings: list[Finding] = []
+    async for finding in _Probe(target, config).findings():
+        findings.append(finding)
+        if not as_json:
+            _show(out, finding)
+        elif progress.color:
+            progress.line(finding.topic)
+    bad = [finding for finding in findings if finding.grade == BAD]
+    if as_json:
+        told = {"ok": not bad, "host": target.host, "findings": [asdict(f) for f in findings]}
+        print(json.dumps(told, indent=2))
+    if any(finding.topic == "certificate" for finding in bad):
+        return UNVERIFIED
+    return FAILED if bad else OK
+
+
+def _show(terminal: Terminal, finding: Finding) -> None:
+    word, color = {GOOD: ("ok  ", "green"), NOTE: ("note", "yellow"), BAD: ("BAD ", "red")}[
+        finding.grade
+    ]
+    lines = textwrap.wrap(
+        clean(finding.text, 1000), terminal.width - 20, break_on_hyphens=False
+    ) or [""]
+    terminal.line(f"{terminal.paint(word, color)} {finding.topic:14} {lines[0]}")
+    for line in lines[1:]:
+        terminal.line(" " * 20 + line)
+    if finding.why and finding.grade != GOOD:
+        for line in textwrap.wrap(
+            clean(finding.why, 1000), terminal.width - 20, break_on_hyphens=False
+        ):
+            terminal.line(terminal.paint(" " * 20 + line, "dim"))
+    terminal.flush()
+
+
+class _Probe:
+    """Connects again and again, with one thing changed at a time."""
+
+    def __init__(self, target: Target, config: ClientConfig) -> None:
+        self._target = target
+        self._config = config
+        # What a server offers has nothing to do with whether it is to be believed.
+        self._blind = config.replace(dangerous_disable_verification=True, session_cache=None)
+
+    async def _try(self, **changes: Any) -> dict[str, Any] | None:
+        """What is agreed on with these changes; None where there is nothing in common."""
+        try:
+            link = await open_link(self._target, self._blind.replace(**changes))
+        except TLSError:
+            return None
+        except (ConnectionResetError, BrokenPipeError):
+            return None  # some servers say no by hanging up
+        told = report.facts(link.connection)
+        await close(link)
+        return told
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """One finding after the other, as they are made."""
+        async for finding in self._certificate():
+            yield finding
+        new = await self._try(
+            min_version=ProtocolVersion.TLSv1_3, max_version=ProtocolVersion.TLSv1_3
+        )
+        old = await self._try(
+            min_version=ProtocolVersion.TLSv1_2, max_version=ProtocolVersion.TLSv1_2
+        )
+        if new is None and old is None:
+            raise Failure(
+                "the server speaks neither TLS 1.3 nor TLS 1.2 as this program does",
+                hint="aiotls trace shows where the handshake ends.",
+            )
+        yield _versions(new is not None, old is not None)
+        if new is not None:
+            async for finding in self._tls13():
+                yield finding
+        if old is not None:
+            yield await self._suites12()
+        yield await self._signatures()
+        yield await self._resumption()
+
+    async def _certificate(self) -> AsyncIterator[Finding]:
+        now = self._config.clock()
+        why = "Whoever stands in between can show a certificate that does not hold just as well."
+        try:
+            link = await open_link(self._target, self._config)
+        except CertificateError as error:
+            yield Finding("certificate", BAD, str(error), error.hint or why)
+            return
+        except TLSError:
+            return  # the next attempts say more
+        peer = link.connection.peer
+        told = report.facts(link.connection)
+        await close(link)
+        if self._config.dangerous_disable_verification or not told["certificates"]:
+            yield Finding("certificate", BAD, "not verified (--insecure)", why)
+            return
+        leaf = told["certificates"][0]
+        left = report.days_left(peer.certificate, now) if peer is not None else 0
+        grade = NOTE if left < report.SOON else GOOD
+        yield Finding(
+            "certificate",
+            grade,
+            f"verified by {told['anchor']}: {leaf['key']}, {report.in_days(left)}",
+            "Renew it, or see why the renewal did not run.",
+        )
+        stapled = peer is not None and peer.staple is not None
+        yield Finding(
+            "staple",
+            GOOD,
+            "an OCSP response comes along" if stapled else "no OCSP response comes along",
+        )
+
+    async def _tls13(self) -> AsyncIterator[Finding]:
+        only = {
+            "min_version": ProtocolVersion.TLSv1_3,
+            "max_version": ProtocolVersion.TLSv1_3,
+        }
+        suites = []
+        for suite in TLS13_SUITES:
+            if await self._try(**only, cipher_suites=[suite.code]) is not None:
+                suites.append(CipherSuite.label(suite.code))
+        yield Finding("TLS 1.3", GOOD, ", ".join(suites))
+        groups = []
+        for group in GROUPS:
+            if await self._try(**only, groups=[group], key_shares=None) is not None:
+                groups.append(group)
+        names = ", ".join(NamedGroup.label(group) for group in groups)
+        if any(report.is_post_quantum(group) for group in groups):
+            yield Finding("key exchange", GOOD, names)
+        else:
+            yield Finding(
+                "key exchange",
+                NOTE,
+                f"{names}; none is post-quantum",
+                "What is recorded today can be decrypted by a quantum computer later. "
+                "X25519MLKEM768 prevents it: OpenSSL 3.5, Go 1.24 and others have it.",
+            )
+
+    async def _suites12(self) -> Finding:
+        only = {
+            "min_version": ProtocolVersion.TLSv1_2,
+            "max_version": ProtocolVersion.TLSv1_2,
+        }
+        suites = []
+        for suite in TLS12_SUITES:
+            if await self._try(**only, cipher_suites=[suite.code]) is not None:
+                suites.append(CipherSuite.label(suite.code).removeprefix("TLS_"))
+        return Finding("TLS 1.2", GOOD, ", ".join(suites))
+
+    async def _signatures(self) -> Finding:
+        kinds = []
+        for kind, schemes in SCHEMES.items():
+            told = await self._try(
+                signature_schemes=schemes, certificate_signature_schemes=DEFAULT_SCHEMES
+            )
+            if told is not None:
+                kinds.append(f"{kind} ({told['peer_signature_scheme']})")
+        text = ", ".join(kinds) or "none of those that were tried one by one"
+        return Finding("signatures", GOOD, text)
+
+    async def _resumption(self) -> Finding:
+        config = self._config.replace(dangerous_disable_verification=True)
+        try:
+            link = await open_link(self._target, config)
+            try:
+                async with asyncio.timeout(TICKET_WAIT):
+                    await link.reader.read(1)
+            except TimeoutError:
+                pass
+            await close(link)
+            link = await open_link(self._target, config)
+            resumed = report.facts(link.connection)["resumed"]
+            await close(link)
+        except (TLSError, OSError):
+            return Finding("resumption", NOTE, "could not be found out")
+        if not resumed:
+            return Finding(
+                "resumption",
+                NOTE,
+                "sessions are not resumed",
+                "Every connection costs the full handshake: certificates, signatures, and more "
+                "bytes.",
+            )
+        return Finding("resumption", GOOD, "sessions are resumed")
+
+
+def _versions(new: bool, old: bool) -> Finding:
+    if new and old:
+        return Finding("versions", GOOD, "TLS 1.3, TLS 1.2")
+    if new:
+        return Finding("versions", GOOD, "TLS 1.3 only")
+    return Finding(
+        "versions",
+        NOTE,
+        "TLS 1.2 only",
+        "TLS 1.3 takes a round trip less, hides certificates from those who listen, and has room "
+        "for post-quantum key exchange.",
+    )
