@@ -30,7 +30,7 @@ from .identity import Identity
 from .loop import loop_factory, new_event_loop
 from .stream_handshake import do_handshake
 from .streams import open_connection, open_unix_connection, start_server, start_unix_server
-from .trust import TrustStore
+from .trust import RevocationLists, TrustStore
 
 __all__ = [
     "Alert",
@@ -43,6 +43,7 @@ __all__ = [
     "Identity",
     "LiveServerConfig",
     "ProtocolError",
+    "RevocationLists",
     "ServerConfig",
     "TLSConnection",
     "TLSError",

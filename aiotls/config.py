@@ -45,7 +45,7 @@ from .sessions import (
     TicketKeyRing,
     TicketKeys,
 )
-from .trust import TrustStore
+from .trust import RevocationLists, TrustStore
 
 if TYPE_CHECKING:
     from .handshake.auth import Peer
@@ -115,6 +115,10 @@ class Config:
     trust: TrustStore | None = None
     """The anchors for the peer's certificate. None: a client uses :meth:`TrustStore.system`;
     a server that asks for client certificates must name its own."""
+
+    revocation: RevocationLists | None = None
+    """Revocation lists that the peer's whole chain is held against (RFC 5280, section 6.3); a
+    certificate whose issuer has none among them is refused."""
 
     verify: Callable[[Peer], Awaitable[None] | None] | None = None
     """Called with the peer, after its certificate was accepted, for checks of one's own. It
@@ -203,6 +207,8 @@ class Config:
         limit = self.record_size_limit
         if limit is not None and not 64 <= limit <= (1 << 14) + 1:
             raise UsageError(f"record_size_limit={limit} is not within 64 to 16385")
+        if self.revocation is not None and not isinstance(self.revocation, RevocationLists):
+            raise UsageError("revocation must be RevocationLists")
         if self.trust is not None and not isinstance(self.trust, TrustStore):
             raise UsageError(f"trust must be a TrustStore, not {type(self.trust).__name__}")
         if not 1 << 14 <= self.max_handshake_message < 1 << 24:

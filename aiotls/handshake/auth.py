@@ -326,12 +326,21 @@ def verify_chain(
     if not isinstance(config, ClientConfig):
         # A server that asks for client certificates was given its trust (config.py sees to it).
         trust = config.trust or TrustStore.system()
-        return tuple(trust.verify_client(chain, now=now))
+        return check_revocation(config, trust.verify_client(chain, now=now), now)
     if config.dangerous_disable_verification:
         return ()
     trust = config.trust or TrustStore.system()
     name = None if config.dangerous_ignore_server_name else server_name
-    return tuple(trust.verify_server(chain, name, now=now))
+    return check_revocation(config, trust.verify_server(chain, name, now=now), now)
+
+
+def check_revocation(
+    config: Config, path: Sequence[x509.Certificate], now: datetime.datetime
+) -> tuple[x509.Certificate, ...]:
+    """The path, if nothing on it was revoked as far as the application knows."""
+    if config.revocation is not None:
+        config.revocation.check(path, now)
+    return tuple(path)
 
 
 def examine_client(

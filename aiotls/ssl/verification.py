@@ -15,15 +15,15 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
 
 from ..enums import Alert
 from ..errors import CertificateError
 from ..trust import TrustStore, parse_certificate
-from ..trust.certificates import alternative_names, find_extension, title, to_der
+from ..trust.certificates import alternative_names, find_extension, to_der
 from ..trust.names import covers, parse_address
+from ..trust.revocation import RevocationLists, refuse
 from ..trust.store import MINIMUM_RSA_BITS
 from .anchors import Anchors, is_self_issued
 
@@ -131,35 +131,11 @@ class ContextTrust(TrustStore):
             checked = path[:1]
         else:
             return path
+        lists = RevocationLists(self._resolved.revocation_lists.values())
         for position, certificate in enumerate(checked):
             issuer = path[min(position + 1, len(path) - 1)]
-            self._check_certificate(certificate, issuer, now)
+            lists.check_certificate(certificate, issuer, now)
         return path
-
-    def _check_certificate(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime.datetime
-    ) -> None:
-        lists = [
-            revoked
-            for revoked in self._resolved.revocation_lists.values()
-            if revoked.issuer == certificate.issuer
-        ]
-        if not lists:
-            raise _refuse(
-                3,
-                "unable to get certificate CRL",
-                hint=f"No revocation list of {title(certificate, issuer=True)} was loaded: "
-                "load_verify_locations() takes them in PEM.",
-            )
-        problem: CertificateError | None = None
-        for revoked in lists:
-            problem = _what_is_wrong(revoked, issuer, now)
-            if problem is None:
-                if revoked.get_revoked_certificate_by_serial_number(certificate.serial_number):
-                    raise _refuse(23, "certificate revoked", Alert.CERTIFICATE_REVOKED)
-                return
-        if problem is not None:
-            raise problem
 
 
 class _LenientStore(TrustStore):
@@ -185,42 +161,18 @@ def _is_authority(
         raise ValueError("an issuer's basicConstraints do not say that it is an authority")
 
 
-def _what_is_wrong(
-    revoked: x509.CertificateRevocationList, issuer: x509.Certificate, now: datetime.datetime
-) -> CertificateError | None:
-    """Why a revocation list cannot be relied on; None where it can."""
-    key = issuer.public_key()
-    try:
-        valid = revoked.is_signature_valid(key)  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        valid = False
-    if not valid:
-        return _refuse(8, "CRL signature failure")
-    if any(
-        extension.critical and extension.oid != x509.oid.ExtensionOID.CRL_NUMBER
-        for extension in revoked.extensions
-    ):
-        # Among them: a list for some certificates only, or of the changes since another.
-        return _refuse(36, "unhandled critical CRL extension")
-    if now < revoked.last_update_utc:
-        return _refuse(11, "CRL is not yet valid")
-    if revoked.next_update_utc is not None and now > revoked.next_update_utc:
-        return _refuse(12, "CRL has expired")
-    return None
-
-
 # -- a certificate that is its own anchor ----------------------------------------------------------
 
 
 def check_dates(leaf: x509.Certificate, now: datetime.datetime) -> None:
     """RFC 5280, section 6.1.3 (a) (2); and the smallest key that is taken of anyone."""
     if now < leaf.not_valid_before_utc:
-        raise _refuse(9, "certificate is not yet valid", Alert.CERTIFICATE_EXPIRED)
+        raise refuse(9, "certificate is not yet valid", Alert.CERTIFICATE_EXPIRED)
     if now > leaf.not_valid_after_utc:
-        raise _refuse(10, "certificate has expired", Alert.CERTIFICATE_EXPIRED)
+        raise refuse(10, "certificate has expired", Alert.CERTIFICATE_EXPIRED)
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MINIMUM_RSA_BITS:
-        raise _refuse(66, "EE certificate key too weak")
+        raise refuse(66, "EE certificate key too weak")
 
 
 def check_purpose(leaf: x509.Certificate, purpose: x509.ObjectIdentifier) -> None:
@@ -230,9 +182,9 @@ def check_purpose(leaf: x509.Certificate, purpose: x509.ObjectIdentifier) -> Non
     except x509.ExtensionNotFound:
         return
     except ValueError as error:
-        raise _refuse(41, f"certificate extensions cannot be read: {error}") from error
+        raise refuse(41, f"certificate extensions cannot be read: {error}") from error
     if purpose not in usage and x509.oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usage:
-        raise _refuse(26, "unsuitable certificate purpose", Alert.UNSUPPORTED_CERTIFICATE)
+        raise refuse(26, "unsuitable certificate purpose", Alert.UNSUPPORTED_CERTIFICATE)
 
 
 def check_names(leaf: x509.Certificate, name: str) -> None:
@@ -243,7 +195,7 @@ def check_names(leaf: x509.Certificate, name: str) -> None:
     hint = f"The certificate is for: {', '.join(alternative_names(leaf)) or 'no name at all'}."
     if address is not None:
         if address not in names.get_values_for_type(x509.IPAddress):
-            raise _refuse(
+            raise refuse(
                 64, f"IP address mismatch, certificate is not valid for '{name}'.", hint=hint
             )
     elif not any(
@@ -251,7 +203,7 @@ def check_names(leaf: x509.Certificate, name: str) -> None:
         covers(pattern.lower(), name) and (pattern[:1] != "*" or pattern.count(".") > 1)
         for pattern in names.get_values_for_type(x509.DNSName)
     ):
-        raise _refuse(62, f"Hostname mismatch, certificate is not valid for '{name}'.", hint=hint)
+        raise refuse(62, f"Hostname mismatch, certificate is not valid for '{name}'.", hint=hint)
 
 
 def _has_critical_names(leaf: x509.Certificate) -> bool:
@@ -265,18 +217,6 @@ def _no_anchor(chain: list[x509.Certificate]) -> CertificateError:
     hint = "No anchors were loaded: load_verify_locations() or load_default_certs()."
     if is_self_issued(chain[-1]):
         if len(chain) == 1:
-            return _refuse(18, "self-signed certificate", Alert.UNKNOWN_CA, hint)
-        return _refuse(19, "self-signed certificate in certificate chain", Alert.UNKNOWN_CA, hint)
-    return _refuse(20, "unable to get local issuer certificate", Alert.UNKNOWN_CA, hint)
-
-
-def _refuse(
-    code: int, message: str, alert: Alert = Alert.BAD_CERTIFICATE, hint: str | None = None
-) -> CertificateError:
-    return CertificateError(
-        alert,
-        f"certificate verify failed: {message}",
-        verify_code=code,
-        verify_message=message,
-        hint=hint,
-    )
+            return refuse(18, "self-signed certificate", Alert.UNKNOWN_CA, hint)
+        return refuse(19, "self-signed certificate in certificate chain", Alert.UNKNOWN_CA, hint)
+    return refuse(20, "unable to get local issuer certificate", Alert.UNKNOWN_CA, hint)

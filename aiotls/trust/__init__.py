@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .certificates import is_pss_only, parse_certificate
 from .names import check_name
+from .revocation import RevocationLists
 from .store import TrustStore
 
-__all__ = ["TrustStore", "check_name", "is_pss_only", "parse_certificate"]
+__all__ = ["RevocationLists", "TrustStore", "check_name", "is_pss_only", "parse_certificate"]

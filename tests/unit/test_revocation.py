@@ -1,0 +1,137 @@
+"""Revocation lists: RFC 5280, sections 5 and 6.3."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from aiotls import CertificateError, ClientAuth, ClientConfig, RevocationLists, ServerConfig
+from aiotls.enums import Alert
+from aiotls.errors import UsageError
+from tests import certificates
+from tests.engine.pair import connect
+
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+HOUR = datetime.timedelta(hours=1)
+
+ROOT = certificates.authority()
+MIDDLE = certificates.intermediate()
+LEAF = certificates.leaf("localhost", issuer=MIDDLE)
+
+
+def revocation_list(
+    issuer: certificates.Issued,
+    *revoked: certificates.Issued,
+    signer: certificates.Issued | None = None,
+    begins: datetime.datetime = NOW - HOUR,
+    ends: datetime.datetime = NOW + HOUR,
+    critical: bool = False,
+) -> x509.CertificateRevocationList:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(begins)
+        .next_update(ends)
+    )
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder(one.certificate.serial_number, begins)
+        builder = builder.add_revoked_certificate(entry.build())
+    if critical:
+        point = x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
+        builder = builder.add_extension(point, critical=True)
+    return builder.sign((signer or issuer).key, hashes.SHA256())
+
+
+def path() -> list[x509.Certificate]:
+    return [LEAF.certificate, MIDDLE.certificate, ROOT.certificate]
+
+
+def test_what_is_not_revoked_passes() -> None:
+    lists = RevocationLists([revocation_list(MIDDLE), revocation_list(ROOT)])
+    lists.check(path(), NOW)
+    assert len(lists) == 2
+
+
+CASES: dict[str, tuple[list[Any], int, Alert]] = {
+    "the_leaf_is_revoked": (
+        [revocation_list(MIDDLE, LEAF), revocation_list(ROOT)],
+        23,
+        Alert.CERTIFICATE_REVOKED,
+    ),
+    "its_issuer_is_revoked": (
+        [revocation_list(MIDDLE), revocation_list(ROOT, MIDDLE)],
+        23,
+        Alert.CERTIFICATE_REVOKED,
+    ),
+    "there_is_no_list": ([revocation_list(MIDDLE)], 3, Alert.BAD_CERTIFICATE),
+    "the_list_is_out_of_date": (
+        [revocation_list(MIDDLE, begins=NOW - 3 * HOUR, ends=NOW - HOUR), revocation_list(ROOT)],
+        12,
+        Alert.BAD_CERTIFICATE,
+    ),
+    "the_list_is_from_the_future": (
+        [
+            revocation_list(MIDDLE, begins=NOW + HOUR, ends=NOW + 2 * HOUR),
+            revocation_list(ROOT),
+        ],
+        11,
+        Alert.BAD_CERTIFICATE,
+    ),
+    "the_list_is_forged": (
+        [revocation_list(MIDDLE, signer=ROOT), revocation_list(ROOT)],
+        8,
+        Alert.BAD_CERTIFICATE,
+    ),
+    "the_list_is_for_some_certificates_only": (
+        [revocation_list(MIDDLE, critical=True), revocation_list(ROOT)],
+        36,
+        Alert.BAD_CERTIFICATE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_chain_is_refused(name: str) -> None:
+    lists, code, alert = CASES[name]
+    with pytest.raises(CertificateError) as caught:
+        RevocationLists(lists).check(path(), NOW)
+    assert caught.value.verify_code == code
+    assert caught.value.alert == alert
+
+
+def test_a_good_list_makes_up_for_a_bad_one() -> None:
+    old = revocation_list(MIDDLE, begins=NOW - 3 * HOUR, ends=NOW - HOUR)
+    RevocationLists([old, revocation_list(MIDDLE), revocation_list(ROOT)]).check(path(), NOW)
+
+
+def test_the_leaf_alone_may_be_checked() -> None:
+    RevocationLists([revocation_list(MIDDLE)]).check(path(), NOW, leaf_only=True)
+
+
+def test_lists_are_read_from_pem() -> None:
+    pem = b"".join(
+        one.public_bytes(Encoding.PEM) for one in (revocation_list(MIDDLE), revocation_list(ROOT))
+    )
+    assert len(RevocationLists.from_pem(b"text around\n" + pem.decode().encode())) == 2
+    with pytest.raises(UsageError):
+        RevocationLists.from_pem("nothing")
+    with pytest.raises(UsageError):
+        RevocationLists([b"nothing"])
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_both_roles_look(client: ClientConfig, revoked: bool) -> None:
+    lists = RevocationLists(
+        [revocation_list(MIDDLE, *[LEAF][: 1 if revoked else 0]), revocation_list(ROOT)]
+    )
+    server = ServerConfig(identity=LEAF.identity)
+    pair = connect(client.replace(revocation=lists), server)
+    assert (pair.client_error is not None) is revoked
+    server = server.replace(client_auth=ClientAuth.REQUIRED, trust=ROOT.trust, revocation=lists)
+    pair = connect(client.replace(identity=LEAF.identity), server)
+    assert (pair.server_error is not None) is revoked
