@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from ..errors import UsageError
 from ..inspection import certificate_dict
@@ -29,6 +31,7 @@ from ..trust.certificates import (
 from .errors import failure, make
 
 NOT_DATA = "cadata should be an ASCII string or a bytes-like object"
+LONGEST_PATH = 8
 _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
 _TRUSTED_LABEL = "TRUSTED CERTIFICATE"
 """OpenSSL's own form: a certificate, followed by what it is trusted for."""
@@ -92,6 +95,11 @@ class Anchors:
                 )
             return
         ders = list(_split_der(bytes(data)))
+        if sum(map(len, ders)) != len(data):
+            if ders and sys.version_info >= (3, 13):  # before, what followed was ignored
+                raise make(
+                    ssl.SSLError, 142, "not enough data", library="ASN1", reason="NOT_ENOUGH_DATA"
+                )
         if not ders:
             raise make(
                 ssl.SSLError,
@@ -165,6 +173,32 @@ class Anchors:
                     self._load_pem(file.read(), name)
             except (OSError, ssl.SSLError):
                 continue
+
+    def complete(self, chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """A chain of one certificate with its issuers, as far as they are here.
+
+        OpenSSL completes what has no other certificates with it (SSL_MODE_NO_AUTO_CHAIN says
+        how not to), and programs rely on it.
+        """
+        if len(chain) != 1:
+            return chain
+        path = [x509.load_der_x509_certificate(chain[0])]
+        while not is_self_issued(path[-1]) and len(path) < LONGEST_PATH:
+            issuer = self._issuer(path[-1])
+            if issuer is None:
+                break
+            path.append(issuer)
+        return tuple(to_der(certificate) for certificate in path)
+
+    def _issuer(self, certificate: x509.Certificate) -> x509.Certificate | None:
+        for candidate in self.certificates.values():
+            if candidate.subject == certificate.issuer:
+                try:
+                    certificate.verify_directly_issued_by(candidate)
+                except (ValueError, TypeError, InvalidSignature):
+                    continue
+                return candidate
+        return None
 
     # -- telling -------------------------------------------------------------------------------
 

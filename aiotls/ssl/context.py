@@ -11,6 +11,7 @@ What is set is honoured, or refused with an ``ssl.SSLError`` that says so at onc
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import ssl
 import warnings
@@ -256,9 +257,9 @@ class SSLContext(ssl.SSLContext):
 
     @options.setter
     def options(self, value: int) -> None:
-        value = int(value)
-        if value < 0:
-            raise OverflowError("options cannot be negative")
+        value = operator.index(value)
+        if not 0 <= value < 1 << 64:
+            raise OverflowError("options is a number of 64 bits")
         if value & ~self._settings.options & _OP_NO_VERSIONS:
             _deprecated("ssl.OP_NO_SSL*/ssl.OP_NO_TLS* options are deprecated")
         self._settings.options = value

@@ -64,18 +64,26 @@ class Hooks:
         """One handshake message has passed."""
         if kind == HandshakeType.CLIENT_HELLO and not sent:
             self.hello = data
-        callback = self.context._msg_callback
-        if callback is None:
+        if self.context._msg_callback is None:
             return
         if kind == HandshakeType.SERVER_HELLO:
             row = ext.SUPPORTED_VERSIONS.type.to_bytes(2, "big") + b"\0\x02\x03\x04"
             if row in data:
                 self.version = ProtocolVersion.TLSv1_3
+        if kind == HandshakeType.FINISHED and self.version == ProtocolVersion.TLSv1_2:
+            # RFC 5246, section 7.1: it always stands right before Finished.
+            self._tell(sent, ContentType.CHANGE_CIPHER_SPEC, 0x101, b"\x01")
+        self._tell(sent, ContentType.HANDSHAKE, kind, data)
+
+    def _tell(self, sent: bool, content_type: int, kind: int, data: bytes) -> None:
+        callback = self.context._msg_callback
+        if callback is None:
+            return
         callback(
             self.owner() if self.owner is not None else None,
             "write" if sent else "read",
             ssl.TLSVersion(self.version),
-            _member("_TLSContentType", ContentType.HANDSHAKE),
+            _member("_TLSContentType", content_type),
             _member("_TLSMessageType", kind),
             data,
         )

@@ -6,6 +6,7 @@ import hashlib
 import weakref
 from typing import TYPE_CHECKING
 
+from ..enums import ProtocolVersion
 from ..sessions import MAX_LIFETIME, MemorySessionCache, Session
 
 if TYPE_CHECKING:
@@ -32,8 +33,11 @@ class SSLSession:
     def __init__(self, context: SSLContext, session: Session) -> None:
         self._context = weakref.ref(context)
         self._session = session
-        number = session.session_id or hashlib.sha256(session.ticket or session.secret).digest()
-        self.id: bytes = number
+        # In TLS 1.2 a session stays the same when it is resumed and its ticket renewed, and so
+        # does its secret; in TLS 1.3 every ticket is a session (RFC 8446, section 4.6.1).
+        tls13 = session.version == ProtocolVersion.TLSv1_3
+        mark = session.ticket if tls13 else session.secret
+        self.id: bytes = hashlib.sha256(b"session id" + mark).digest()
         """What tells it from others; it is not secret."""
         self.time = int(session.created)
         """When it was made, in seconds since the epoch."""

@@ -143,8 +143,20 @@ class Settings:
                 self._trust = ContextTrust(self.anchors.copy(), self.verify_flags, self.anchors)
             return self._trust
 
+    def _completed(self) -> list[Identity]:
+        """The identities, with the issuers of a lone certificate that were loaded to verify by."""
+        completed = []
+        for identity in self.identities.values():
+            chain = self.anchors.complete(identity.chain)
+            if chain != identity.chain:
+                identity = Identity(
+                    chain, identity.signer, staple=identity.staple, scts=identity.scts
+                )
+            completed.append(identity)
+        return completed
+
     def _client(self, common: dict[str, Any]) -> ClientConfig:
-        identities = list(self.identities.values())
+        identities = self._completed()
         psks = []
         if self.psk_client is not None:
             name, secret = self.psk_client(None)
@@ -163,7 +175,7 @@ class Settings:
         no_tickets = self.options & ssl.OP_NO_TICKET
         return ServerConfig(
             **common,
-            identities=tuple(self.identities.values()),
+            identities=tuple(self._completed()),
             # A context without a certificate may still get one from its sni_callback: what is
             # missing is said when a client comes, in Hooks.select.
             select=None if self.identities or self.psk_server is not None else _unasked,

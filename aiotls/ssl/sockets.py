@@ -24,6 +24,7 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..enums import ProtocolVersion
 from ..errors import TLSError, UsageError
 from ..record import MAX_FRAGMENT
 from . import errors
@@ -221,11 +222,26 @@ class SocketEngine(Engine):
                         with contextlib.suppress(OSError):
                             self._send(sock, deadline)
                         raise errors.translate(connection.error) from None
+                    if self._owes_only_tickets():
+                        break
                     self._send(sock, deadline)
                 if connection.handshake_complete:
                     break
                 self._receive(sock, deadline)
         self._established()
+
+    def _owes_only_tickets(self) -> bool:
+        """Whether all that is left to send is a server's tickets.
+
+        They leave with the first data. A client that closes at once would answer them with a
+        reset, and what it sent before would be lost with it.
+        """
+        established = self.connection.established
+        return (
+            self.server_side
+            and established is not None
+            and established.version == ProtocolVersion.TLSv1_3
+        )
 
     def read(self, size: int = 1024, buffer: Any = None) -> bytes | int:
         """Up to *size* bytes, or into *buffer*, as soon as there are any; b"" or 0 at the end."""
