@@ -64,6 +64,10 @@ DEFAULT_SUITES = tuple(suite.code for suite in TLS13_SUITES + TLS12_SUITES)
 SUPPORTED_VERSIONS = (ProtocolVersion.TLSv1_3, ProtocolVersion.TLSv1_2)
 
 
+MAX_AUTHORITIES = 8192
+"""Bytes of anchors' names in a request for a client certificate."""
+
+
 class ClientAuth(enum.Enum):
     """Whether a server asks its clients for a certificate (RFC 8446, section 4.3.2)."""
 
@@ -361,6 +365,10 @@ class ServerConfig(Config):
     client_auth: ClientAuth = ClientAuth.NONE
     """Whether to ask the client for a certificate, and whether to insist."""
 
+    send_authorities: bool = True
+    """Whether a request for a client certificate names the anchors of :attr:`Config.trust`, by
+    which clients choose among their certificates (RFC 8446, section 4.2.4)."""
+
     dangerous_accept_unverified_clients: bool = False
     """Takes clients whose certificate cannot be verified, and leaves it to the application to look
     at :attr:`.Peer.refusal` before it believes anything. That they hold the key is checked."""
@@ -399,6 +407,19 @@ class ServerConfig(Config):
 
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""
+
+    @cached_property
+    def authorities(self) -> tuple[bytes, ...]:
+        """The names of the anchors, DER, as far as they fit into a reasonable message."""
+        if not self.send_authorities or type(self.trust) is not TrustStore:
+            return ()
+        names, room = [], MAX_AUTHORITIES
+        for certificate in self.trust.certificates:
+            name = certificate.subject.public_bytes()
+            room -= len(name) + 2
+            if room >= 0 and name not in names:
+                names.append(name)
+        return tuple(names)
 
     def __post_init__(self) -> None:
         super().__post_init__()

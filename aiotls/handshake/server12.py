@@ -82,7 +82,9 @@ async def server12(
     channel.send(ServerKeyExchange(group, own.share, scheme, signature))
     ask = config.client_auth is not ClientAuth.NONE
     if ask:
-        channel.send(CertificateRequest12(b"\x40\x01", tuple(config.signature_schemes), ()))
+        # certificate types: ecdsa_sign, which RFC 8422 has stand for EdDSA too, and rsa_sign
+        schemes = tuple(config.signature_schemes)
+        channel.send(CertificateRequest12(b"\x40\x01", schemes, config.authorities))
     channel.send(ServerHelloDone())
     channel.check_aligned()
     await channel.flush()

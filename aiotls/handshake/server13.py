@@ -238,6 +238,8 @@ def certificate_request(config: ServerConfig) -> CertificateRequest:
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
     if config.certificate_compression:
         rows.append((ext.COMPRESS_CERTIFICATE, config.certificate_compression))
+    if config.authorities:
+        rows.append((ext.CERTIFICATE_AUTHORITIES, config.authorities))
     return CertificateRequest(b"", Extensions.build(rows))
 
 

@@ -17,6 +17,7 @@ from aiotls import (
     TrustStore,
     UsageError,
 )
+from aiotls.config import CertificateQuery
 from aiotls.crypto.groups import GROUPS
 from aiotls.crypto.suites import TLS12_SUITES, TLS13_SUITES
 from aiotls.enums import (
@@ -335,3 +336,29 @@ def test_reserved_values_stand_where_servers_choose(
     assert groups[0] in GREASE_VALUES
     assert versions[0] in GREASE_VALUES
     assert shares[0].group == groups[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_client_is_told_which_authorities_count(
+    client: ClientConfig,
+    server: ServerConfig,
+    client_trust: TrustStore,
+    client_identity: Identity,
+    version: ProtocolVersion,
+    named: bool,
+) -> None:
+    queries = []
+
+    def choose(query: CertificateQuery) -> Identity:
+        queries.append(query)
+        return client_identity
+
+    server = server.replace(
+        client_auth=ClientAuth.REQUIRED, trust=client_trust, send_authorities=named
+    )
+    connect(client.replace(select_identity=choose, max_version=version), server).check()
+    (query,) = queries
+    names = tuple(c.subject.public_bytes() for c in client_trust.certificates)
+    assert query.authorities == (names if named else ())
+    assert query.server_name == "localhost"
