@@ -48,7 +48,9 @@ class PlainOpener:
 
     def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
         """The record as it stands."""
-        if len(fragment) > MAX_PLAINTEXT:
+        # What claims to be application data is refused early data, which is protected, and longer
+        # for that (RFC 8446, section 4.2.10): the handshake drops it, or has no place for it.
+        if len(fragment) > MAX_PLAINTEXT and header[0] != ContentType.APPLICATION_DATA:
             raise ProtocolError(
                 Alert.RECORD_OVERFLOW,
                 f"the peer sent a record of {len(fragment)} bytes; 16384 is the limit",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from aiotls import ClientAuth, ClientConfig, ServerConfig
-from aiotls.enums import Alert, ProtocolVersion
-from aiotls.errors import AlertReceived, CertificateError
+from aiotls.enums import Alert, NamedGroup, ProtocolVersion
+from aiotls.errors import AlertReceived, CertificateError, ProtocolError
+from aiotls.wire.messages import Certificate12
 from tests import certificates
 from tests.engine.pair import connect
+from tests.negative.test_server_hello import on
 
 VERSIONS = [ProtocolVersion.TLSv1_3, ProtocolVersion.TLSv1_2]
 FOR_ENCRYPTION = ("key_encipherment",)
@@ -56,3 +58,36 @@ def test_key_usage_may_be_absent(version: ProtocolVersion) -> None:
     leaf = certificates.leaf("localhost", usage=None)
     client = ClientConfig(trust=leaf.trust, max_version=version)
     connect(client, ServerConfig(identity=leaf.identity)).check()
+
+
+def test_servers_key_is_on_a_curve_that_the_client_knows_in_tls_1_2() -> None:
+    """RFC 8422, section 5.3, held by the client."""
+    leaf = certificates.leaf("localhost", key_kind="p384")
+    other = certificates.leaf("localhost", key_kind="p256")
+    client = ClientConfig(
+        trust=leaf.trust, max_version=ProtocolVersion.TLSv1_2, groups=[NamedGroup.SECP256R1]
+    )
+    # The server would not choose this certificate, so it is put in on the way.
+    pair = connect(
+        client,
+        ServerConfig(identity=other.identity),
+        server_sends=on(Certificate12, lambda message: Certificate12(leaf.chain)),
+    )
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.ILLEGAL_PARAMETER
+    assert pair.client_error.reason == "BAD_ECC_CERT"
+
+
+def test_server_chooses_a_key_on_a_curve_that_the_client_knows_in_tls_1_2() -> None:
+    """RFC 8422, section 5.3, held by the server."""
+    wrong = certificates.leaf("localhost", key_kind="p384")
+    right = certificates.leaf("localhost", key_kind="p256")
+    client = ClientConfig(
+        trust=right.trust, max_version=ProtocolVersion.TLSv1_2, groups=[NamedGroup.SECP256R1]
+    )
+    pair = connect(client, ServerConfig(identities=[wrong.identity, right.identity])).check()
+    assert pair.client.peer is not None
+    assert pair.client.peer.chain == right.chain
+    pair = connect(client, ServerConfig(identity=wrong.identity))
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.HANDSHAKE_FAILURE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiotls import ClientConfig, ServerConfig, TLSConnection
-from aiotls.enums import Alert, ContentType, ExtensionType, ProtocolVersion
+from aiotls.enums import Alert, ContentType, ExtensionType, NamedGroup, ProtocolVersion
 from aiotls.errors import ProtocolError
 from aiotls.sessions import MemoryReplayGuard
 from aiotls.wire.messages import EncryptedExtensions
@@ -52,3 +52,18 @@ def test_server_does_not_go_back_to_tls_1_2_after_early_data(
         connection.receive_data(old.data_to_send())
     assert caught.value.alert == Alert.PROTOCOL_VERSION
     assert caught.value.reason == "WRONG_VERSION_ON_EARLY_DATA"
+
+
+def test_refused_early_data_may_come_in_records_of_full_size(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 4.2.10: after a HelloRetryRequest they are not opened, and longer."""
+    server = server.replace(max_early_data=1 << 15, replay_guard=MemoryReplayGuard())
+    connect(client, server).check()
+    other = server.replace(groups=[NamedGroup.SECP521R1])  # for which there is no share
+    pair = Pair(TLSConnection(client, "localhost", early_data=bytes(1 << 14)), TLSConnection(other))
+    pair.pump()
+    pair.check()
+    assert pair.server.established is not None
+    assert pair.server.established.retried
+    assert not pair.server.early_data_accepted
