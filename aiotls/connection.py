@@ -96,6 +96,8 @@ class TLSConnection:
         self.want: Want | None = Want.READ if self.server_side else Want.WRITE
         self.peer_closed = False
         self.close_notify_sent = False
+        self.truncated = False
+        """Whether the stream ended without close_notify, and allow_truncation let that pass."""
         self.error: TLSError | None = None
         self.chores: list[Awaitable[None]] = []
         """What hooks want to be awaited after the handshake; a face takes it from here, and looks
@@ -300,7 +302,7 @@ class TLSConnection:
                 self.do_handshake()
             return
         if self.config.allow_truncation:
-            self.peer_closed = True
+            self.peer_closed = self.truncated = True
             return
         self.error = Truncated(
             "the connection was cut: it ended without close_notify, so data may be missing",

@@ -100,6 +100,8 @@ class Records(Phase):
             self.connection.receive_eof()
         except TLSError as truncated:
             error = truncated
+        if self.connection.truncated:
+            logger.warning("%r was cut: it ended without close_notify", transport)
         transport._received(error)
         return True  # this side closes when it has said all; RFC 8446, section 6.1
 

@@ -72,7 +72,6 @@ class Engine:
         "hooks",
         "server_hostname",
         "server_side",
-        "truncated",
     )
 
     def __init__(
@@ -86,8 +85,6 @@ class Engine:
         self.hooks = Hooks(context, owner)
         self.server_side = server_side
         self.server_hostname = server_hostname
-        self.truncated = False
-        """Whether the stream ended without close_notify and that was let pass."""
         config = self.hooks.attach(context._settings.config(server_side))
         self.connection = connect(config, server_hostname)
         context._count("accept" if server_side else "connect")
@@ -339,7 +336,6 @@ class Described(Engine):
         self.hooks = hooks
         self.server_side = connection.server_side
         self.server_hostname = connection.server_hostname
-        self.truncated = False
         self.connection = connection
 
 

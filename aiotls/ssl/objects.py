@@ -53,7 +53,7 @@ class _Additions:
     @property
     def truncated(self) -> bool:
         """Whether the stream ended without close_notify, and that was let pass."""
-        return self._engine().truncated
+        return self._engine().connection.truncated
 
     def _engine(self) -> Engine:
         engine = self._sslobj
