@@ -187,10 +187,11 @@ def _rows(root: Field, depth: int) -> Iterator[tuple[Field, int]]:
 
 
 def _row(row: Field, depth: int, place: str) -> str:
+    place_in = str(row.start) if row.end - row.start == 1 else f"{row.start}&ndash;{row.end - 1}"
     return (
         f'<tr data-f="{place}" data-s="{row.start}" data-e="{row.end}">'
         f'<td style="padding-left:{depth * 1.2 + 0.4:.1f}em">{escape(row.name)}'
-        f"<td>{row.start}&ndash;{row.end - 1}<td>{escape(row.value)}<td>{escape(row.note)}</tr>\n"
+        f"<td>{place_in}<td>{escape(row.value)}<td>{escape(row.note)}</tr>\n"
     )
 
 
@@ -236,6 +237,7 @@ details { border-top: 1px solid var(--soft); padding: .4em 0; } summary { cursor
 table { border-collapse: collapse; font-size: 13px; align-self: start; }
 th { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .1em .4em; overflow-wrap: anywhere; }
+td:first-child { min-width: 11em; }
 td:nth-child(2) { white-space: nowrap; opacity: .7; } td:nth-child(3) { font-family: monospace; }
 pre { font: 12px/1.6 monospace; white-space: pre-wrap; margin: 0; align-self: start;
  position: sticky; top: 1em; max-height: 90vh; overflow: auto; }

@@ -32,7 +32,7 @@ def aiotls() -> Run:
 
     def run(*arguments: str, given: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-X", "dev", "-m", "aiotls", *arguments],
+            [sys.executable, "-m", "aiotls", *arguments],
             input=given,
             capture_output=True,
             text=True,
@@ -105,7 +105,7 @@ def serve(files: Files) -> Iterator[Callable[..., Served]]:
         def start(*arguments: str) -> Served:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-X", "dev", "-m", "aiotls", "serve", *arguments),
+                    *(sys.executable, "-m", "aiotls", "serve", *arguments),
                     *("--cert", files.cert, "--key", files.key, "--port", "0"),
                 ],
                 stdout=subprocess.PIPE,

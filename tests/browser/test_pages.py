@@ -1,0 +1,168 @@
+"""Pages in a real browser: the one that trace writes, and one from serve over verified TLS."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aiotls
+from aiotls.cli.authority import Authority
+from aiotls.trace import Recorder
+from aiotls.trace.page import render_page
+
+from .chromium import Chromium, find
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
+
+AUTHORITY = Authority.create("aiotls browser test CA")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home directory whose browser trusts our authority, where certutil is there to say so."""
+    directory = tmp_path_factory.mktemp("home")
+    certutil = shutil.which("certutil")
+    if certutil is not None:
+        database = directory / ".pki" / "nssdb"
+        database.mkdir(parents=True)
+        certificate = directory / "ca.pem"
+        certificate.write_bytes(AUTHORITY.certificate_pem)
+        place = f"sql:{database}"
+        subprocess.run([certutil, "-N", "--empty-password", "-d", place], check=True)
+        subprocess.run(
+            [certutil, "-A", "-d", place, "-t", "C,,", "-n", "ours", "-i", str(certificate)],
+            check=True,
+        )
+    return directory
+
+
+@pytest.fixture(scope="module")
+def browser(home: Path) -> Iterator[Chromium]:
+    program = find()
+    if program is None:
+        pytest.skip("chromium is not installed")
+    chromium = Chromium(program, home)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recorder = Recorder()
+    client = aiotls.TLSConnection(
+        aiotls.ClientConfig(trust=AUTHORITY.trust(), observer=recorder, key_log=None), "localhost"
+    )
+    server = aiotls.TLSConnection(
+        aiotls.ServerConfig(identity=AUTHORITY.identity("localhost"), key_log=None)
+    )
+    recorder.mark("TCP connected")
+    while not (client.handshake_complete and server.handshake_complete):
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    recorder.mark("application data may flow")
+    path = tmp_path_factory.mktemp("page") / "trace.html"
+    path.write_text(
+        render_page(recorder, title="A handshake", verdict="OK  verified", verified=True)
+    )
+    return path
+
+
+def test_a_click_on_a_flight_opens_its_message(browser: Chromium, page: Path) -> None:
+    browser.open(page.as_uri())
+    assert browser.run("document.title") == "A handshake"
+    count = browser.run("document.querySelectorAll('a.message').length")
+    assert count == browser.run("document.querySelectorAll('details').length") >= 7
+    assert browser.run("document.querySelectorAll('details[open]').length") == 0
+    browser.click("a.message[href='#m1'] text")
+    assert browser.run("new Promise(done => setTimeout(done, 200)) && document.title")
+    assert browser.run("document.querySelectorAll('details[open]').length") == 1
+    assert "ClientHello" in browser.run("document.querySelector('details[open]').innerText")
+
+
+def test_a_field_lights_up_its_bytes(browser: Chromium, page: Path) -> None:
+    browser.open("about:blank")  # to another fragment of the same page is no navigation
+    browser.open(page.as_uri() + "#m1")
+    assert browser.run("document.getElementById('m1').open") is True
+    browser.hover("#m1 tbody tr:nth-child(2) td:nth-child(3)")
+    lit = "[...document.querySelectorAll('#m1 span.lit')].map(e => e.textContent)"
+    assert len(browser.run(lit)) == 1
+    assert re.fullmatch(r"[0-9a-f]{2}( [0-9a-f]{2}){2}", browser.run(lit)[0])
+
+
+def test_the_drawing_has_room_for_all_its_labels(browser: Chromium, page: Path) -> None:
+    browser.open(page.as_uri())
+    outside = browser.run(
+        "(() => { const box = document.querySelector('svg').getBoundingClientRect();"
+        "return [...document.querySelectorAll('svg text')].filter(e => { const r ="
+        " e.getBoundingClientRect(); return r.bottom > box.bottom + 1 || r.right > box.right + 1"
+        " || r.left < box.left - 1 || r.top < box.top - 1; }).map(e => e.textContent); })()"
+    )
+    assert outside == []
+    overlapping = browser.run(
+        "(() => { const boxes = [...document.querySelectorAll('svg a text')].map("
+        "e => e.getBoundingClientRect()); return boxes.filter((a, i) => boxes.some((b, j) =>"
+        " j > i && a.top < b.bottom - 2 && b.top < a.bottom - 2)).length; })()"
+    )
+    assert overlapping == 0
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth") is True
+
+
+def test_nothing_goes_wrong_in_the_page(browser: Chromium, page: Path) -> None:
+    browser.open(page.as_uri())
+    bad = [
+        event
+        for event in browser.events
+        if event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")
+    ]
+    assert bad == []
+    requested = [
+        event["params"]["request"]["url"]
+        for event in browser.events
+        if event.get("method") == "Network.requestWillBeSent"
+    ]
+    assert requested == [page.as_uri()]
+
+
+def test_chromium_loads_a_page_over_verified_tls(browser: Chromium, tmp_path: Path) -> None:
+    if shutil.which("certutil") is None:
+        pytest.skip("certutil, which has Chromium trust an authority, is not installed")
+    public = tmp_path / "public"
+    public.mkdir()
+    (public / "index.html").write_text("<title>served</title><h1>over TLS</h1>")
+    issued = AUTHORITY.issue("localhost")
+    (tmp_path / "cert.pem").write_bytes(issued.chain_pem)
+    (tmp_path / "key.pem").write_bytes(issued.key_pem)
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "aiotls", "serve", str(public), "--port", "0"),
+            *("--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        assert server.stdout is not None
+        found = re.search(r" on \S+:(\d+)", server.stdout.readline())
+        assert found
+        result = browser.open(f"https://localhost:{found[1]}/")
+        assert "errorText" not in result, result
+        assert browser.run("document.title") == "served"
+        details = next(
+            event["params"]["response"]["securityDetails"]
+            for event in browser.events
+            if event.get("method") == "Network.responseReceived"
+        )
+    finally:
+        server.kill()
+        server.communicate()
+    assert details["protocol"] == "TLS 1.3"
+    assert details["issuer"] == "aiotls browser test CA"
+    assert "X25519MLKEM768" in details["keyExchangeGroup"]
