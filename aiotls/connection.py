@@ -292,6 +292,15 @@ class TLSConnection:
             self._reader.feed(data)
             self._step()
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the record that is being received still lacks, as far as is known yet.
+
+        First of its header, then of its body: a face that reads no more at a time leaves on the
+        transport whatever comes after the last record it has asked for.
+        """
+        return self._reader.missing
+
     def receive_eof(self) -> None:
         """The peer closed the stream. Without its close_notify that is Truncated (section 6.1)."""
         if self.peer_closed or self.error is not None:

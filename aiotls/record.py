@@ -35,6 +35,17 @@ class RecordReader:
         """Bytes that have arrived and not been opened."""
         return len(self._buffer)
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the next record still lacks: of its header first, then of its body.
+
+        For those who must not take more from a stream than the record that they are after.
+        """
+        buffer = self._buffer
+        if len(buffer) < 5:
+            return 5 - len(buffer)
+        return max(0, 5 + (buffer[3] << 8 | buffer[4]) - len(buffer))
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Keeps bytes for :meth:`next`."""
         self._buffer += data

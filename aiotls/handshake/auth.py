@@ -189,9 +189,9 @@ async def verify_peer(
         return await verify_raw_peer(channel, chain, label, server_name)
     public_key, pss_only = leaf_key(chain)
     if isinstance(channel.config, ServerConfig):
-        verified, refusal = examine_client(channel.config, chain)
+        verified, refusal = await examine_client(channel.config, chain)
     else:
-        verified, refusal = verify_chain(channel.config, chain, server_name), None
+        verified, refusal = await verify_chain(channel.config, chain, server_name), None
 
     signed = label + channel.transcript.digest()
     proof = await channel.recv(CertificateVerify)
@@ -318,20 +318,25 @@ def check_scheme12(config: Config, suite: Suite | None, scheme: int) -> None:
         )
 
 
-def verify_chain(
+async def verify_chain(
     config: Config, chain: tuple[bytes, ...], server_name: str | None
 ) -> tuple[x509.Certificate, ...]:
-    """The verified path; empty when the configuration asks for none."""
+    """The verified path; empty when the configuration asks for none.
+
+    A store of another kind may take its time: what it returns is awaited if it is awaitable.
+    """
     now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
     if not isinstance(config, ClientConfig):
         # A server that asks for client certificates was given its trust (config.py sees to it).
         trust = config.trust or TrustStore.system()
-        return check_revocation(config, trust.verify_client(chain, now=now), now)
+        path = await resolve(trust.verify_client(chain, now=now))
+        return check_revocation(config, path, now)
     if config.dangerous_disable_verification:
         return ()
     trust = config.trust or TrustStore.system()
     name = None if config.dangerous_ignore_server_name else server_name
-    return check_revocation(config, trust.verify_server(chain, name, now=now), now)
+    path = await resolve(trust.verify_server(chain, name, now=now))
+    return check_revocation(config, path, now)
 
 
 def check_revocation(
@@ -343,12 +348,12 @@ def check_revocation(
     return tuple(path)
 
 
-def examine_client(
+async def examine_client(
     config: Config, chain: tuple[bytes, ...]
 ) -> tuple[tuple[x509.Certificate, ...], CertificateError | None]:
     """The verified path of a client's certificate, or why there is none, if that may be told on."""
     try:
-        return verify_chain(config, chain, None), None
+        return await verify_chain(config, chain, None), None
     except CertificateError as refusal:
         if isinstance(config, ServerConfig) and config.dangerous_accept_unverified_clients:
             return (), refusal

@@ -58,7 +58,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     chain = auth.check_chain(certificate.certificates)
     key, pss_only = auth.leaf_key(chain)
     check_curve(channel.config, key)
-    verified = auth.verify_chain(channel.config, chain, offer.server_name)
+    verified = await auth.verify_chain(channel.config, chain, offer.server_name)
     staple, exchange = await receive_exchange(channel, hello)
     auth.check_scheme12(channel.config, suite, exchange.scheme)
     signed = offer.hello.random + hello.random + exchange.params

@@ -157,7 +157,7 @@ class Answer:
         if certificate.entries:
             chain = auth.read_chain(certificate, request.extensions)
             key, pss_only = auth.leaf_key(chain)
-            verified, refusal = auth.examine_client(config, chain)
+            verified, refusal = await auth.examine_client(config, chain)
             proof = CertificateVerify.parse(self._messages[1][1])
             auth.check_scheme(config, proof.scheme)
             signed = auth.CLIENT_CONTEXT + transcript.digest()

@@ -215,7 +215,7 @@ async def find_key(
             and SUITES[session.suite].hash_name == suite.hash_name
             and not session.expired(config.clock())
             and session.server_name == hello.extensions.get(ext.SERVER_NAME)
-            and client_still_good(config, session)
+            and await client_still_good(config, session)
         )
         if not usable:
             return None
@@ -237,14 +237,14 @@ async def find_key(
     )
 
 
-def client_still_good(config: ServerConfig, session: Session) -> bool:
+async def client_still_good(config: ServerConfig, session: Session) -> bool:
     """Whether the client that the session stands for would be let in today."""
     if config.client_auth is ClientAuth.NONE:
         return True
     if not session.chain:
         return config.client_auth is ClientAuth.OPTIONAL
     try:
-        return examine_client(config, session.chain)[1] is None
+        return (await examine_client(config, session.chain))[1] is None
     except CertificateError:
         return False
 

@@ -91,7 +91,7 @@ async def server12(
 
     # [Certificate]  ClientKeyExchange  [CertificateVerify]
     chain = await receive_chain(channel, config) if ask else ()
-    verified, refusal = auth.examine_client(config, chain) if chain else ((), None)
+    verified, refusal = await auth.examine_client(config, chain) if chain else ((), None)
     public = (await channel.recv(ClientKeyExchange)).public
     shared_secret = own.agree(public)
     if extended:
@@ -359,7 +359,7 @@ async def find_session(config: ServerConfig, hello: ClientHello) -> Session | No
         or session.expired(config.clock())
         or not session.extended_master_secret
         or session.server_name != hello.extensions.get(ext.SERVER_NAME)
-        or not client_still_good(config, session)
+        or not await client_still_good(config, session)
     ):
         return None
     if ExtensionType.EXTENDED_MASTER_SECRET not in hello.extensions:
