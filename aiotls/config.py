@@ -362,6 +362,9 @@ class ServerConfig(Config):
     select: Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None = None
     """Chooses by ClientHello: an Identity, another ServerConfig, or None for the default."""
 
+    staple: Callable[[Identity], Awaitable[bytes | None] | bytes | None] | None = None
+    """Gives the OCSP response for an identity, DER, as it is now; None: :attr:`Identity.staple`."""
+
     client_auth: ClientAuth = ClientAuth.NONE
     """Whether to ask the client for a certificate, and whether to insist."""
 
@@ -461,6 +464,7 @@ class ServerConfig(Config):
             super().has_hooks
             or self.select is not None
             or self.psk is not None
+            or self.staple is not None
             or self.session_store is not None
             or not isinstance(self.replay_guard, (MemoryReplayGuard, type(None)))
             or not isinstance(self.ticket_keys, (TicketKeyRing, type(None)))

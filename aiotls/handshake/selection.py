@@ -225,6 +225,23 @@ def choose_credential(
     )
 
 
+async def with_fresh_staple(
+    config: ServerConfig, hello: ClientHello, identity: Identity
+) -> Identity:
+    """The identity with the OCSP response of the moment, if the client asks for one."""
+    if config.staple is None or ExtensionType.STATUS_REQUEST not in hello.extensions:
+        return identity
+    try:
+        staple = await resolve(config.staple(identity))
+    except TLSError:
+        raise
+    except Exception as error:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the OCSP response could not be had: {error!r}"
+        ) from error
+    return identity if staple is None else identity.with_staple(staple)
+
+
 def identities_for(config: ServerConfig, server_name: str | None) -> list[Identity]:
     """The identities that carry the name; all of them where none does or no name was sent."""
     identities = list(config.identities)

@@ -43,8 +43,8 @@ from .established import Established
 from .offer import DOWNGRADE_TLS12
 from .psk import client_still_good, open_ticket
 from .record_size import answer_limit
-from .selection import choose_protocol, identities_for
-from .tickets import seal_session
+from .selection import choose_protocol, identities_for, with_fresh_staple
+from .tickets import seal_session, store_session
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -63,12 +63,14 @@ async def server12(
     transcript = channel.transcript
     group = choose_group12(config, hello)
     suite, identity, scheme = choose_credential12(config, hello, chosen)
+    identity = await with_fresh_staple(config, hello, identity)
     channel.choose_suite(suite)
 
     # ServerHello  Certificate  ServerKeyExchange  [CertificateRequest]  ServerHelloDone
     extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
     tickets = gives_ticket(config, hello, extended)
-    answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=b"")
+    number = fresh_number(config, hello, extended)
+    answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=number)
     answer = with_status(answer, hello, identity)
     channel.send(answer)
     channel.send(Certificate12(identity.chain))
@@ -119,7 +121,7 @@ async def server12(
     channel.check_aligned()
 
     # [NewSessionTicket]  change_cipher_spec  {Finished}
-    if tickets:
+    if tickets or number:
         session = Session(
             version=ProtocolVersion.TLSv1_2,
             suite=suite.code,
@@ -130,7 +132,7 @@ async def server12(
             server_name=server_name,
             chain=chain,
         )
-        await send_ticket12(channel, config, session)
+        await keep12(channel, config, session, number)
     channel.install_write12(keys.server)
     channel.send(Finished(schedule12.finished(suite, master, "server", transcript.digest())))
     await channel.flush()
@@ -172,8 +174,8 @@ async def resume12(
     channel.log_secret("CLIENT_RANDOM", master)
     keys = schedule12.key_block(suite, master, hello.random, answer.random)
     peer = auth.Peer(session.chain, session.server_name) if session.chain else None
-    if tickets:
-        await send_ticket12(channel, config, session)
+    if tickets or ExtensionType.SESSION_TICKET not in hello.extensions:
+        await keep12(channel, config, session, b"" if tickets else hello.session_id)
     channel.install_write12(keys.server)
     first = schedule12.finished(suite, master, "server", transcript.digest())
     channel.send(Finished(first))
@@ -346,11 +348,14 @@ async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, 
 
 
 async def find_session(config: ServerConfig, hello: ClientHello) -> Session | None:
-    """The session in the client's ticket, if it may be resumed (RFC 5077; RFC 7627, 5.3)."""
+    """The client's session, by ticket or by number, if it may be resumed (RFC 7627, 5.3)."""
     ticket = hello.extensions.get(ext.SESSION_TICKET)
-    if not ticket:
+    if ticket:
+        session = await open_ticket(config, ticket)
+    elif ticket is None and hello.session_id and config.session_store is not None:
+        session = await open_ticket(config, hello.session_id)
+    else:
         return None
-    session = await open_ticket(config, ticket)
     if (
         session is None
         or session.version != ProtocolVersion.TLSv1_2
@@ -371,6 +376,17 @@ async def find_session(config: ServerConfig, hello: ClientHello) -> Session | No
     return session
 
 
+def fresh_number(config: ServerConfig, hello: ClientHello, extended: bool) -> bytes:
+    """The session id for a client that takes no tickets, where the server keeps the state."""
+    if (
+        not extended
+        or config.session_store is None
+        or ExtensionType.SESSION_TICKET in hello.extensions
+    ):
+        return b""
+    return config.random(32)
+
+
 def gives_ticket(config: ServerConfig, hello: ClientHello, extended: bool) -> bool:
     """Whether the client gets a ticket."""
     return (
@@ -381,10 +397,17 @@ def gives_ticket(config: ServerConfig, hello: ClientHello, extended: bool) -> bo
     )
 
 
-async def send_ticket12(channel: Channel, config: ServerConfig, session: Session) -> None:
-    """NewSessionTicket (RFC 5077, section 3.3); an empty one where the session cannot be kept."""
+async def keep12(channel: Channel, config: ServerConfig, session: Session, number: bytes) -> None:
+    """Keeps the session under its *number*, or else sends a NewSessionTicket (RFC 5077, 3.3).
+
+    The ticket is empty where the session cannot be kept. A session that was resumed does not
+    live longer for that.
+    """
+    if number:
+        await store_session(config, number, session)
+        return
     ticket = b""
     if sum(map(len, session.chain)) <= MAX_CHAIN_IN_TICKET:
-        fresh = replace(session, created=config.clock())
-        ticket = await seal_session(config, fresh)
-    channel.send(NewSessionTicket12(config.ticket_lifetime, ticket))
+        ticket = await seal_session(config, session)
+    left = int(session.created + session.lifetime - config.clock())
+    channel.send(NewSessionTicket12(max(1, left), ticket))

@@ -30,6 +30,7 @@ from .selection import (
     choose_group,
     choose_protocol,
     choose_suite,
+    with_fresh_staple,
 )
 from .tickets import send_tickets
 
@@ -102,7 +103,7 @@ async def server13(
     if credential is not None:
         await auth.prove(
             channel,
-            credential.identity,
+            await with_fresh_staple(config, hello, credential.identity),
             credential.scheme,
             auth.SERVER_CONTEXT,
             hello.extensions,

@@ -68,11 +68,11 @@ def ticket_extensions(config: ServerConfig) -> Extensions:
 
 async def seal_session(config: ServerConfig, session: Session) -> bytes:
     """The ticket for a session: its state sealed, or its number in the store."""
+    if config.session_store is not None:
+        number = config.random(32)
+        await store_session(config, number, session)
+        return number
     try:
-        if config.session_store is not None:
-            number = config.random(32)
-            await resolve(config.session_store.put(number, session.encode(), session.lifetime))
-            return number
         if config.ticket_keys is not None:
             return await resolve(config.ticket_keys.seal(session.encode()))
     except Exception as error:
@@ -80,6 +80,18 @@ async def seal_session(config: ServerConfig, session: Session) -> bytes:
             Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"
         ) from error
     return b""
+
+
+async def store_session(config: ServerConfig, number: bytes, session: Session) -> None:
+    """Puts a session into the server's store, if it has one."""
+    if config.session_store is None:
+        return
+    try:
+        await resolve(config.session_store.put(number, session.encode(), session.lifetime))
+    except Exception as error:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"
+        ) from error
 
 
 def receive_ticket(

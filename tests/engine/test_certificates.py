@@ -201,3 +201,34 @@ def test_a_compressed_certificate_is_what_it_says(
     with pytest.raises(ProtocolError) as caught:
         expand(message, ALGORITHMS, 1 << 17)
     assert caught.value.alert == alert
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_staple_is_asked_for_when_it_is_needed(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    asked = []
+
+    def provide(identity: Any) -> bytes:
+        asked.append(identity)
+        return staple()
+
+    server = server.replace(staple=provide)
+    pair = connect(client.replace(max_version=version), server).check()
+    assert pair.client.peer is not None
+    assert pair.client.peer.staple is not None
+    connect(client.replace(max_version=version, request_staple=False, session_cache=None), server)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_staple_that_cannot_be_had_ends_the_handshake(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    def fail(identity: Any) -> bytes:
+        raise OSError("the responder is down")
+
+    pair = connect(client.replace(max_version=version), server.replace(staple=fail))
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.INTERNAL_ERROR
+    assert isinstance(pair.server_error.__cause__, OSError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -28,9 +29,9 @@ from aiotls.enums import (
     ProtocolVersion,
     Want,
 )
-from aiotls.sessions import MemoryReplayGuard, TicketKeyRing
+from aiotls.sessions import MemoryReplayGuard, MemorySessionStore, TicketKeyRing
 from aiotls.wire import extensions as ext
-from aiotls.wire.messages import ClientHello
+from aiotls.wire.messages import ClientHello, Message
 from tests.conftest import identity
 from tests.engine.pair import Pair, connect
 
@@ -362,3 +363,50 @@ def test_a_client_is_told_which_authorities_count(
     names = tuple(c.subject.public_bytes() for c in client_trust.certificates)
     assert query.authorities == (names if named else ())
     assert query.server_name == "localhost"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_server_may_keep_the_sessions_itself(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    store = MemorySessionStore()
+    server = server.replace(session_store=store)
+    client = client.replace(max_version=version)
+    for resumed in (False, True, True):
+        pair = connect(client, server).check()
+        assert pair.client.established is not None
+        assert pair.client.established.resumed is resumed
+        exchange(pair)
+    assert len(store)
+
+
+def test_a_tls12_session_goes_by_its_number(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 5246, section 7.4.1.2, for clients that take no tickets."""
+    store = MemorySessionStore()
+    server = server.replace(session_store=store)
+    client = client.replace(max_version=ProtocolVersion.TLSv1_2)
+
+    def without_tickets(message: Message) -> Message:
+        if not isinstance(message, ClientHello):
+            return message
+        return replace(message, extensions=message.extensions.without(ExtensionType.SESSION_TICKET))
+
+    for resumed in (False, True, True):
+        pair = connect(client, server, client_sends=without_tickets).check()
+        assert pair.server.established is not None
+        assert pair.server.established.resumed is resumed
+        assert len(store) == 1
+        exchange(pair)
+
+
+def test_a_resumed_session_does_not_live_longer(client: ClientConfig, server: ServerConfig) -> None:
+    now = client.clock()
+    client = client.replace(clock=lambda: now, max_version=ProtocolVersion.TLSv1_2)
+    server = server.replace(clock=lambda: now, ticket_lifetime=1000)
+    resumed = []
+    for _ in range(4):
+        pair = connect(client, server).check()
+        assert pair.server.established is not None
+        resumed.append(pair.server.established.resumed)
+        now += 400
+    assert resumed == [False, True, True, False]
