@@ -1,0 +1,431 @@
+"""From the runner's flags to configurations of aiotls, with the hooks that check expectations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from aiotls.config import (
+    GROUPS,
+    SCHEMES,
+    SUPPORTED_VERSIONS,
+    CertificateQuery,
+    ClientAuth,
+    ClientConfig,
+    ClientHelloInfo,
+    Config,
+    ServerConfig,
+)
+from aiotls.crypto.primitives import PRIMITIVES
+from aiotls.crypto.suites import SUITES
+from aiotls.enums import Alert, ProtocolVersion, SignatureScheme
+from aiotls.errors import CertificateError, ProtocolError
+from aiotls.identity import Identity
+from aiotls.sessions import Session, TicketKeyRing
+from aiotls.trust import TrustStore, parse_certificate
+from tests.bogo.flags import Credential, Options, Unimplemented
+
+MAX_EARLY_DATA = 14_336
+"""What the runner takes a server to accept."""
+
+Suspend = Callable[[], Generator[None, None, None]]
+
+
+class FirstTime:
+    """A guard against replays that has been there for long enough to know them all."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def first_time(self, token: bytes, seconds: float) -> bool:
+        first = token not in self._seen
+        self._seen.add(token)
+        return first
+
+
+class Sessions:
+    """What outlives one connection."""
+
+    def __init__(self) -> None:
+        self.client: Session | None = None
+        self.now = float(int(time.time()))
+        """Stands still, but for ``-resumption-delay``: some cases count milliseconds."""
+        self.ticket_keys = TicketKeyRing(clock=self.clock)
+        self.replay_guard = FirstTime()
+
+    def clock(self) -> float:
+        return self.now
+
+
+class AnyAnchor(TrustStore):
+    """Takes every chain. The runner's certificates are no others' business: their subjects are
+    empty and their names not critical, which path validation refuses (RFC 5280, 4.1.2.6).
+    """
+
+    def verify_client(
+        self, chain: Sequence[bytes], *args: Any, **options: Any
+    ) -> list[x509.Certificate]:
+        return [parse_certificate(der) for der in chain]
+
+
+class SharedTickets:
+    """Ticket keys as an application's own object, which may be far away."""
+
+    def __init__(self, ring: TicketKeyRing, suspend: Suspend | None) -> None:
+        self.ring = ring
+        self._suspend = suspend
+
+    def seal(self, state: bytes) -> Any:
+        return self._answer(self.ring.seal(state))
+
+    def open(self, ticket: bytes) -> Any:
+        return self._answer(self.ring.open(ticket))
+
+    def _answer(self, result: bytes | None) -> Any:
+        return result if self._suspend is None else self._later(result, self._suspend)
+
+    async def _later(self, result: bytes | None, suspend: Suspend) -> bytes | None:
+        await suspend()
+        return result
+
+
+class Unverified(Exception):
+    """The application's refusal that ``-verify-fail`` asks for."""
+
+
+def chain_of(path: str) -> tuple[bytes, ...]:
+    """The certificates of a PEM file, DER."""
+    with open(path, "rb") as file:
+        certificates = x509.load_pem_x509_certificates(file.read())
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+
+
+class Signer:
+    """A private key that signs with some schemes only, and not at once where *suspend* is given."""
+
+    def __init__(self, key: Any, schemes: Sequence[int], suspend: Suspend | None) -> None:
+        self.key = key
+        self.schemes = tuple(schemes) or None
+        self._suspend = suspend
+
+    def sign(self, data: bytes, scheme: SignatureScheme) -> bytes | Coroutine[Any, Any, bytes]:
+        if self._suspend is None:
+            return PRIMITIVES.sign(self.key, scheme, data)
+        return self._sign_later(data, scheme, self._suspend)
+
+    async def _sign_later(self, data: bytes, scheme: SignatureScheme, suspend: Suspend) -> bytes:
+        await suspend()
+        await suspend()
+        return PRIMITIVES.sign(self.key, scheme, data)
+
+
+class State:
+    """One connection's configuration, and what its hooks have seen."""
+
+    def __init__(self, options: Options, sessions: Sessions, suspend: Suspend) -> None:
+        self.options = options
+        self.sessions = sessions
+        self.new_session: Session | None = None
+        self._offered: Session | None = None
+        self.secrets: dict[str, bytes] = {}
+        self.verified = 0
+        self.selected = False
+        self._suspend = suspend if options.use_async else None
+        self._identities = self._load_identities()
+
+    # -- configurations ------------------------------------------------------------------------
+
+    def config(self) -> Config:
+        options = self.options
+        common: dict[str, Any] = {
+            **self._versions(),
+            "clock": self.sessions.clock,
+            "certificate_compression": (),
+            "key_log": self._log if options.export_traffic_secrets else None,
+            "verify": self._hook(self._verify),
+        }
+        if options.cipher:
+            common["cipher_suites"] = cipher_suites(options.cipher)
+        if options.curves:
+            common["groups"] = known(options.curves, GROUPS, "group")
+        if options.verify_prefs:
+            common["signature_schemes"] = known(options.verify_prefs, SCHEMES, "scheme")
+        if options.trust_cert:
+            common["trust"] = AnyAnchor.from_files(cafile=options.trust_cert)
+        return self._server(common) if options.server else self._client(common)
+
+    def _versions(self) -> dict[str, ProtocolVersion]:
+        options = self.options
+        excluded = {
+            0x0301: options.no_tls1,
+            0x0302: options.no_tls11,
+            0x0303: options.no_tls12,
+            0x0304: options.no_tls13,
+        }
+        versions = [
+            version
+            for version in SUPPORTED_VERSIONS
+            if options.min_version <= version <= options.max_version and not excluded[version]
+        ]
+        if not versions:
+            raise Unimplemented("none of the versions that the case wants is spoken")
+        return {"min_version": min(versions), "max_version": max(versions)}
+
+    def _client(self, common: dict[str, Any]) -> ClientConfig:
+        options = self.options
+        if options.verify_fail and not (options.verify_peer or options.use_custom_verify_callback):
+            raise Unimplemented("verification cannot fail and not matter")
+        if options.key_shares is not None:
+            common["key_shares"] = known(options.key_shares, GROUPS, "group")
+        if options.advertise_alpn:
+            common["alpn_protocols"] = protocol_names(options.advertise_alpn)
+        if options.no_ticket and options.resume_count:
+            raise Unimplemented("a client does not resume without tickets")
+        if len(self._identities) > 1 or options.credential.must_match_issuer:
+            raise Unimplemented("a client chooses among identities by a hook of the application")
+        if any(credential.must_match_issuer for credential in options.credentials):
+            raise Unimplemented("a client holds its certificate against the issuers by a hook")
+        asks = (
+            options.use_old_client_cert_callback
+            or options.fail_cert_callback
+            or options.expect_client_ca_list
+            or options.expect_peer_verify_pref
+            or options.use_async
+        )
+        if asks:
+            common["select_identity"] = self._hook(self._select_identity)
+        elif self._identities:
+            common["identity"] = self._identities[0][1]
+        return ClientConfig(
+            **common,
+            grease=options.enable_grease,
+            request_staple=options.enable_ocsp_stapling or options.enable_signed_cert_timestamps,
+            session_cache=None if options.no_ticket else self,
+            dangerous_disable_verification=True,
+            dangerous_ignore_server_name=True,
+        )
+
+    def _server(self, common: dict[str, Any]) -> ServerConfig:
+        options = self.options
+        if options.verify_peer:
+            common["client_auth"] = ClientAuth.OPTIONAL
+        if options.require_any_client_certificate:
+            common["client_auth"] = ClientAuth.REQUIRED
+        if "client_auth" in common and "trust" not in common:
+            common["trust"] = AnyAnchor.from_files(cafile=options.credential.cert_file)
+        if options.reject_alpn:
+            common["alpn_protocols"] = ["what no one speaks"]
+        elif options.select_alpn:
+            common["alpn_protocols"] = [options.select_alpn.encode("utf-8", "surrogateescape")]
+        if options.expect_client_ca_list:
+            raise Unimplemented("a server is not told of authorities")
+        if any(credential.must_match_issuer for _, credential in self._credentials()):
+            raise Unimplemented("a server does not hold its certificates against authorities")
+        return ServerConfig(
+            **common,
+            identities=[identity for _, identity in self._identities],
+            select=self._hook(self._select),
+            ticket_keys=self._ticket_keys(),
+            max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
+            replay_guard=self.sessions.replay_guard,
+        )
+
+    def _ticket_keys(self) -> Any:
+        options = self.options
+        if options.no_ticket:
+            return None
+        if options.use_ticket_aead_callback or options.use_ticket_callback:
+            return SharedTickets(self.sessions.ticket_keys, self._suspend)
+        return self.sessions.ticket_keys
+
+    # -- identities ------------------------------------------------------------------------------
+
+    def _credentials(self) -> list[tuple[int, Credential]]:
+        """Those of flags, by number; the one that stands alone comes last and has none."""
+        credentials = list(enumerate(self.options.credentials))
+        if self.options.credential.given:
+            credentials.append((-1, self.options.credential))
+        return credentials
+
+    def _load_identities(self) -> list[tuple[int, Identity]]:
+        return [(number, self._load(credential)) for number, credential in self._credentials()]
+
+    def _load(self, credential: Credential) -> Identity:
+        chain = chain_of(credential.cert_file)
+        with open(credential.key_file, "rb") as file:
+            key = load_pem_private_key(file.read(), None)
+        given = {
+            "staple": credential.ocsp_response or None,
+            "scts": timestamps(credential.signed_cert_timestamps),
+        }
+        if self.options.set_ocsp_in_callback or self.options.decline_ocsp_callback:
+            given["staple"] = None
+        known(credential.signing_prefs, SCHEMES, "scheme")
+        if not credential.signing_prefs and self._suspend is None:
+            return Identity(chain, key, **given)
+        return Identity(chain, Signer(key, credential.signing_prefs, self._suspend), **given)
+
+    def number_of(self, identity: Identity | None) -> int | None:
+        """Which of the credentials an identity was made from."""
+        for number, candidate in self._identities:
+            if candidate is identity:
+                return number
+        return None
+
+    # -- hooks -----------------------------------------------------------------------------------
+
+    def _hook(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The hook itself, or one that suspends before and after."""
+        suspend = self._suspend
+        if suspend is None:
+            return function
+
+        async def later(argument: Any) -> Any:
+            await suspend()
+            result = function(argument)
+            await suspend()
+            return result
+
+        return later
+
+    def _verify(self, peer: Any) -> None:
+        self.verified += 1
+        if self.verified > 1:
+            raise RuntimeError("the peer was verified twice")
+        if self.options.use_ocsp_callback and self.options.fail_ocsp_callback:
+            raise CertificateError(
+                Alert.BAD_CERTIFICATE_STATUS_RESPONSE, "the application does not take the staple"
+            )
+        if self.options.expect_ocsp_response and not peer.staple:
+            raise RuntimeError("there is no staple to be verified")
+        if self.options.verify_fail:
+            if self.options.use_custom_verify_callback:
+                raise Unverified("-verify-fail")
+            # The alert is the application's to choose; OpenSSL's API has this one for it.
+            raise CertificateError(Alert.HANDSHAKE_FAILURE, "-verify-fail")
+
+    def _select(self, hello: ClientHelloInfo) -> Identity | None:
+        self.selected = True
+        options = self.options
+        if options.expect_no_server_name and hello.server_name is not None:
+            raise RuntimeError(f"the client named {hello.server_name!r}")
+        if options.expect_server_name and hello.server_name != options.expect_server_name:
+            raise RuntimeError(f"the client named {hello.server_name!r}")
+        if options.expect_advertised_alpn:
+            if hello.alpn_protocols != protocol_names(options.expect_advertised_alpn):
+                raise RuntimeError(f"the client advertised {hello.alpn_protocols}")
+        self._check_verify_prefs(hello.signature_schemes)
+        if options.fail_early_callback:
+            raise ProtocolError(
+                Alert.HANDSHAKE_FAILURE, "the selection refused", reason="CONNECTION_REJECTED"
+            )
+        if options.fail_ddos_callback:
+            raise ProtocolError(
+                Alert.INTERNAL_ERROR, "the server is too busy", reason="CONNECTION_REJECTED"
+            )
+        if options.fail_cert_callback:
+            raise ProtocolError(
+                Alert.INTERNAL_ERROR, "the selection failed", reason="CERT_CB_ERROR"
+            )
+        if options.use_ocsp_callback and options.fail_ocsp_callback:
+            raise ProtocolError(Alert.INTERNAL_ERROR, "there is no staple", reason="OCSP_CB_ERROR")
+        if options.set_ocsp_in_callback:  # the staple is chosen with the certificate
+            identity = self._identities[0][1]
+            staple = options.credential.ocsp_response
+            stapled = Identity(identity.chain, identity.signer, staple=staple)
+            self._identities.append((self._identities[0][0], stapled))
+            return stapled
+        return None
+
+    def _select_identity(self, query: CertificateQuery) -> Identity | None:
+        options = self.options
+        if options.expect_client_ca_list:
+            names = ",".join(name.hex() for name in query.authorities) or "<EMPTY>"
+            if names != options.expect_client_ca_list.lower().replace("<empty>", "<EMPTY>"):
+                raise RuntimeError(f"the server's authorities are {names}")
+        self._check_verify_prefs(query.signature_schemes)
+        if options.fail_cert_callback:
+            raise ProtocolError(
+                Alert.INTERNAL_ERROR, "the selection failed", reason="CERT_CB_ERROR"
+            )
+        return self._identities[0][1] if self._identities else None
+
+    def _check_verify_prefs(self, schemes: Sequence[int]) -> None:
+        expected = self.options.expect_peer_verify_pref
+        if expected and list(schemes) != expected:
+            raise RuntimeError(f"the peer's schemes are {list(schemes)}, not {expected}")
+
+    def _log(self, line: str) -> None:
+        label, _, secret = line.split()
+        self.secrets[label] = bytes.fromhex(secret)
+
+    # -- the client's sessions -----------------------------------------------------------------
+
+    def put(self, key: bytes, session: Session) -> Coroutine[Any, Any, None] | None:
+        old, self.sessions.client = self._offered, session
+        if old is None or session.ticket != old.ticket:  # TLS 1.2 puts back what it took
+            self.new_session = session
+        return self._nothing(self._suspend) if self._suspend is not None else None
+
+    def take(self, key: bytes) -> Session | Coroutine[Any, Any, Session | None] | None:
+        session, self.sessions.client = self.sessions.client, None
+        self._offered = session
+        if self._suspend is not None:
+            return self._later(session, self._suspend)
+        return session
+
+    async def _later(self, session: Session | None, suspend: Suspend) -> Session | None:
+        await suspend()
+        return session
+
+    async def _nothing(self, suspend: Suspend) -> None:
+        await suspend()
+
+
+def timestamps(data: bytes) -> tuple[bytes, ...]:
+    """The timestamps in a SignedCertificateTimestampList (RFC 6962, section 3.3)."""
+    data, found = data[2:], []
+    while data:
+        size = int.from_bytes(data[:2], "big")
+        if len(data) < 2 + size:
+            raise Unimplemented("timestamps are given one by one, not as a list that may be broken")
+        found.append(data[2 : 2 + size])
+        data = data[2 + size :]
+    return tuple(found)
+
+
+def known(values: Sequence[int], table: Any, what: str) -> list[int]:
+    """The values as they are, if each of them is in the table."""
+    for value in values:
+        if value not in table:
+            raise Unimplemented(f"the {what} {value:#06x} is not among ours")
+    return list(values)
+
+
+def cipher_suites(text: str) -> list[int]:
+    """An OpenSSL cipher list, where it is nothing but names; TLS 1.3 is not its concern."""
+    names = {suite.code.name: code for code, suite in SUITES.items()}
+    names |= {suite.openssl_name: code for code, suite in SUITES.items()}
+    suites = [code for code, suite in SUITES.items() if suite.version == ProtocolVersion.TLSv1_3]
+    for name in text.split(":"):
+        if name not in names:
+            raise Unimplemented(f"the cipher suite {name} is not among ours")
+        suites.append(names[name])
+    return suites
+
+
+def protocol_names(text: str) -> tuple[bytes, ...]:
+    """ALPN names from their encoding, each with its length in front."""
+    data = text.encode("utf-8", "surrogateescape")
+    names = []
+    while data:
+        names.append(data[1 : 1 + data[0]])
+        data = data[1 + data[0] :]
+    return tuple(names)
+
+
+__all__ = ["CertificateError", "Sessions", "State", "Unverified", "chain_of"]

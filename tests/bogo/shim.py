@@ -1,0 +1,490 @@
+#!/usr/bin/env python3
+"""The shim: aiotls as the other side of BoringSSL's protocol test runner.
+
+One case is one call. The shim connects to the runner over TCP, also where it is the TLS
+server, says which case it belongs to, shakes hands, echoes every byte XOR 0xFF until the end,
+and tells by its exit status how that went:
+
+    0   as it should
+    1   an error of the protocol, found here or reported by the peer; its reason on stderr
+    89  the case asks for what aiotls does not have
+    90  anything else: an expectation that was not met, an exception that is no protocol error
+
+It drives the sans-IO engine over a blocking socket. With ``-async`` every hook suspends, and
+bytes arrive one by one.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+import struct
+import sys
+import traceback
+import types
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
+
+from aiotls.config import Config
+from aiotls.connection import TLSConnection
+from aiotls.enums import Alert, Want
+from aiotls.errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from tests.bogo import configuration
+from tests.bogo.flags import Options, Unimplemented, parse
+
+OK, FAILED, UNIMPLEMENTED, WRONG = 0, 1, 89, 90
+
+TIMEOUT = 25.0
+"""Seconds without a byte; the runner gives up well before."""
+
+
+class Refused(Exception):
+    """What the case asks for is refused here, as it may expect."""
+
+
+class Unmet(Exception):
+    """Something is not as the case expects it; never to be taken for an error it waits for."""
+
+
+@types.coroutine
+def suspend() -> Generator[None, None, None]:
+    """Gives control to whoever drives the handshake, once."""
+    yield None
+
+
+class Wire:
+    """The TCP connection to the runner."""
+
+    def __init__(self, options: Options) -> None:
+        self._socket = socket.create_connection(
+            ("::1" if options.ipv6 else "127.0.0.1", options.port), TIMEOUT
+        )
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(struct.pack("<Q", options.shim_id))
+        self._size = 1 if options.use_async else 65_536
+        self._records = bytearray()
+        self.held: bytes | None = None
+        """Where not None, nothing more leaves: bytes that wait until :meth:`release`."""
+
+    def flush(self, connection: TLSConnection) -> None:
+        """Sends what the engine has to send."""
+        data = connection.data_to_send()
+        if self.held is not None:
+            self.held += data
+        elif data:
+            self._send(data)
+
+    def hold(self, connection: TLSConnection) -> None:
+        """Lets one byte of what the engine has to send leave, and keeps the rest."""
+        data = connection.data_to_send()
+        self._send(data[:1])
+        self.held = data[1:]
+
+    def release(self) -> None:
+        """Sends what was held back."""
+        data, self.held = self.held, None
+        if data:
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except ConnectionError:
+            pass  # the runner has gone; what it has sent may still say why
+
+    def receive(self) -> bytes:
+        """What has arrived; empty at the end of the stream."""
+        if self._records:
+            data = bytes(self._records)
+            self._records.clear()
+            return data
+        try:
+            return self._socket.recv(self._size)
+        except ConnectionError:
+            return b""
+
+    def receive_record(self) -> bytes:
+        """One whole record, or less of it with ``-async``, or the rest before the end.
+
+        One at a time, so that an error in one does not stand in the way of the answer to the
+        one before.
+        """
+        if self._size == 1:
+            return self.receive()
+        records = self._records
+        while True:
+            if len(records) >= 5:
+                length = min(5 + (records[3] << 8 | records[4]), 5 + 16_640)
+                if len(records) >= length:
+                    data = bytes(records[:length])
+                    del records[:length]
+                    return data
+            try:
+                more = self._socket.recv(self._size)
+            except ConnectionError:
+                more = b""
+            if not more:
+                return self.receive() if records else b""
+            records += more
+
+    def close(self) -> None:
+        """Half-closes, and reads to the end, so that nothing that was sent gets lost."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(65_536):
+                pass
+        except OSError:
+            pass
+        self._socket.close()
+
+
+class Exchange:
+    """One connection."""
+
+    def __init__(self, shim: Shim, options: Options, resumed: bool) -> None:
+        self.options = options
+        self.resumed = resumed
+        self.state = configuration.State(options, shim.sessions, suspend)
+        self.config: Config = self.state.config()
+        name = options.host_name or None
+        self.retry = shim.retry
+        self.early_data = b""
+        session = shim.sessions.client
+        if options.enable_early_data and not options.server and options.shim_writes_first:
+            if session is not None and session.max_early_data and resumed:
+                self.early_data = self._first_write()
+        self.connection = TLSConnection(
+            self.config, None if options.server else name, early_data=self.early_data
+        )
+        self.wire = Wire(options)
+        self._late: TLSError | None = None
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except TLSError:
+            self.wire.flush(self.connection)  # the alert
+            raise
+        finally:
+            self.wire.close()
+
+    def _run(self) -> None:
+        options = self.options
+        self.shake_hands()
+        if options.handshake_never_done:
+            raise Unmet("the handshake was to fail, and was completed")
+        self.take_early_data()
+        self.check_handshake()
+        options = self.options
+        if options.handshake_twice or options.no_op_extra_handshake:
+            if self.connection.do_handshake() is not None:
+                raise Unmet("a second do_handshake() was not a no-op")
+        self.export()
+        if options.send_alert:
+            self.connection.abort(Alert.DECOMPRESSION_FAILURE)
+            self.wire.flush(self.connection)
+            return
+        self.transfer()
+        self.check_session()
+        self.shut_down()
+
+    # -- the handshake -----------------------------------------------------------------------------
+
+    def shake_hands(self) -> None:
+        connection, wire = self.connection, self.wire
+        if self.options.use_async:
+            drive(connection.run_handshake(self._wait))
+            return
+        while not connection.handshake_complete:
+            if self.options.implicit_handshake:
+                wire.flush(connection)
+                want = connection.want
+            else:
+                want = connection.do_handshake()
+                wire.flush(connection)
+            if want is Want.READ and not connection.handshake_complete:
+                self._take(wire.receive())
+        wire.flush(connection)
+
+    async def _wait(self, want: Want) -> None:
+        await suspend()
+        if want is Want.WRITE:
+            self.wire.flush(self.connection)
+        elif data := self.wire.receive():
+            self.connection.feed(data)
+        else:
+            self.connection.feed_eof()
+
+    def _take(self, data: bytes) -> None:
+        """Gives the engine what arrived; an error after the handshake waits for :meth:`read`."""
+        try:
+            if data:
+                self.connection.receive_data(data)
+            else:
+                self.connection.receive_eof()
+        except TLSError as error:
+            if not self.connection.handshake_complete:
+                raise
+            self._late = error
+
+    # -- the data ----------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        self.connection.write(data)
+        self.wire.flush(self.connection)
+
+    def read(self, size: int) -> bytes:
+        """Application data, or nothing at the end of it."""
+        connection = self.connection
+        while not connection.readable:
+            if self._late is not None:
+                if isinstance(self._late, Truncated) and not self.options.check_close_notify:
+                    return b""
+                raise self._late
+            if connection.peer_closed:
+                return b""
+            # What that leads to, an answer to a KeyUpdate, leaves with what is written next.
+            self._take(self.wire.receive_record())
+            self._do_chores()
+        return connection.read(size)
+
+    def _do_chores(self) -> None:
+        chores = getattr(self.connection, "chores", [])
+        while chores:
+            drive(_await(chores.pop(0)))
+
+    def transfer(self) -> None:
+        options, connection = self.options, self.connection
+        if options.write_different_record_sizes:
+            for size in (0, 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769):
+                self.write(b"\x42" * size)
+            return
+        if options.read_with_unfinished_write and self.early_data:
+            raise Unimplemented("early data is not written in part")
+        if options.read_with_unfinished_write:
+            if not options.use_async:
+                raise Unmet("-read-with-unfinished-write goes with -async only")
+            connection.write(options.shim_initial_write.encode())
+            self.wire.hold(connection)
+        elif options.shim_writes_first and not self.early_data:
+            self.write(self._first_write())
+        if options.shim_shuts_down:
+            return
+        while True:
+            if options.key_update_before_read:
+                connection.key_update()
+                self.wire.flush(connection)
+            data = self.read(options.read_size)
+            if options.use_exporter_between_reads:
+                connection.export_keying_material(b"some label", 1)
+            if not data:
+                return
+            if self.wire.held is not None:
+                self.wire.release()
+            if options.key_update:
+                connection.key_update()
+            self.write(bytes(byte ^ 0xFF for byte in data))
+
+    def _first_write(self) -> bytes:
+        options = self.options
+        return options.shim_initial_write.encode() * options.repeat_shim_initial_write
+
+    def take_early_data(self) -> None:
+        """What became of 0-RTT data; where it was refused, what follows counts as a retry."""
+        accepted = self.connection.early_data_accepted
+        if self.options.expect_reject_early_data and not self.options.server:
+            if not self.early_data or accepted:
+                raise Unmet("early data was to be sent and refused")
+            self.options = self.retry
+            self.early_data = b""
+
+    def export(self) -> None:
+        options, connection = self.options, self.connection
+        if options.export_keying_material:
+            self.write(
+                connection.export_keying_material(
+                    options.export_label.encode(),
+                    options.export_keying_material,
+                    options.export_context.encode() if options.use_export_context else None,
+                )
+            )
+        if options.export_traffic_secrets:
+            ours, theirs = "SERVER", "CLIENT"
+            if not options.server:
+                ours, theirs = theirs, ours
+            read, written = (
+                self.state.secrets[f"{who}_TRAFFIC_SECRET_0"] for who in (theirs, ours)
+            )
+            self.write(struct.pack("<H", len(read)) + read + written)
+        if options.tls_unique:
+            try:
+                binding = connection.channel_binding("tls-unique")
+            except UsageError as error:
+                raise Refused("failed to get tls-unique") from error
+            self.write(binding)
+
+    def shut_down(self) -> None:
+        options, connection = self.options, self.connection
+        if not options.check_close_notify:
+            self.wire.flush(connection)
+            return
+        if options.shim_shuts_down:
+            connection.send_close_notify()
+            self.wire.flush(connection)
+            while not connection.peer_closed:
+                if self.read(1):
+                    raise Unmet("application data arrived while shutting down")
+        elif not connection.peer_closed:
+            raise Unmet("the peer's close_notify was to come, and did not")
+        connection.send_close_notify()
+        self.wire.flush(connection)
+
+    # -- what is expected --------------------------------------------------------------------------
+
+    def check_handshake(self) -> None:
+        """Each expectation that can be held against what the handshake agreed on."""
+        options, connection = self.options, self.connection
+        result = connection.established
+        if result is None:
+            raise Unmet("the handshake is complete and has no result")
+
+        def check(what: str, got: object, wanted: object) -> None:
+            if got != wanted:
+                raise Unmet(f"{what} is {got!r}, and {wanted!r} was expected")
+
+        if options.expect_version:
+            check("the version", int(result.version), options.expect_version)
+        if options.expect_cipher:
+            check("the cipher suite", int(result.suite.code), options.expect_cipher)
+        if options.expect_curve_id:
+            check("the group", result.group, options.expect_curve_id)
+        if options.expect_hrr or options.expect_no_hrr:
+            check("whether there was a HelloRetryRequest", result.retried, options.expect_hrr)
+        if options.expect_peer_signature_algorithm and not result.resumed:
+            scheme = result.peer.scheme if result.peer is not None else None
+            check("the peer's scheme", scheme, options.expect_peer_signature_algorithm)
+        if options.expect_server_name:
+            check("the server name", connection.server_name, options.expect_server_name)
+        if options.expect_cipher_aes:
+            check("the cipher suite", int(result.suite.code), options.expect_cipher_aes)
+        if options.expect_extended_master_secret:
+            check("the extended master secret", result.extended_master_secret, True)
+        if options.expect_accept_early_data:
+            check("whether early data was accepted", connection.early_data_accepted, True)
+        if options.expect_reject_early_data:
+            check("whether early data was accepted", connection.early_data_accepted, False)
+        if options.expect_no_offer_early_data:
+            check("the early data", self.early_data, b"")
+        if options.expect_early_data_reason:
+            self._check_early_data_reason(options.expect_early_data_reason)
+        if not options.server and result.version < 0x0304:
+            # Without the extended master secret there is nothing to resume (RFC 7627, 5.3).
+            wanted = not options.expect_no_session and result.extended_master_secret
+            wanted = wanted and (not result.resumed or options.expect_ticket_renewal)
+            check("whether there is a session", self.state.new_session is not None, wanted)
+        alpn = options.select_alpn if options.server else options.expect_alpn
+        check("the application protocol", connection.alpn_protocol, alpn or None)
+        if options.expect_peer_cert_file:
+            chain = result.peer.chain if result.peer is not None else ()
+            check("the peer's chain", chain, configuration.chain_of(options.expect_peer_cert_file))
+        if options.expect_ocsp_response:
+            staple = result.peer.staple if result.peer is not None else None
+            check("the staple", staple, options.expect_ocsp_response)
+        if options.expect_signed_cert_timestamps:
+            scts = result.peer.scts if result.peer is not None else ()
+            expected = configuration.timestamps(options.expect_signed_cert_timestamps)
+            check("the timestamps", scts, expected)
+        if options.expect_no_peer_cert:
+            check("the peer", result.peer, None)
+        elif not options.server or options.require_any_client_certificate:
+            check("whether there is a peer", result.peer is not None, True)
+        if options.expect_verify_result:
+            verified = self.state.verified > 0 or result.resumed or result.peer is None
+            check("whether the peer was verified", verified, True)
+        wanted = self.resumed and not options.expect_session_miss
+        check("whether the session was resumed", result.resumed, wanted)
+        if options.expect_selected_credential is not None:
+            used = self.state.number_of(result.identity)
+            check("the credential", used, options.expect_selected_credential)
+        if options.server and not self.state.selected:
+            raise Unmet("the selection by ClientHello was not called")
+
+    def _check_early_data_reason(self, reason: str) -> None:
+        accepted = self.connection.early_data_accepted
+        if reason != "accept":
+            raise Unimplemented(f"the reason {reason!r} for refusing early data is not told")
+        if not accepted:
+            raise Unmet("early data was to be accepted")
+
+    def check_session(self) -> None:
+        """What tickets a client has got by now."""
+        options = self.options
+        result = self.connection.established
+        if options.server or options.shim_shuts_down or result is None:
+            return
+        session = self.state.new_session
+        if result.version >= 0x0304:
+            if (session is None) is not options.expect_no_session:
+                raise Unmet(f"whether there is a new session is not as expected: {session!r}")
+            if session is not None:
+                early = bool(session.max_early_data)
+                if early is not options.expect_ticket_supports_early_data:
+                    raise Unmet(f"whether the new session takes early data is {early}")
+
+
+async def _await(what: Awaitable[Any]) -> Any:
+    return await what
+
+
+def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a coroutine to its end: a small event loop, in which everything is ready at once."""
+    while True:
+        try:
+            yielded = coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        if yielded is not None:
+            raise TypeError(f"a hook suspended on {yielded!r}")
+
+
+class Shim:
+    """One call: the first connection and those that resume it."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.initial, self.resume, self.retry = parse(arguments)
+        self.sessions = configuration.Sessions()
+
+    def run(self) -> None:
+        for number in range(self.initial.resume_count + 1):
+            options = self.resume if number else self.initial
+            if number and not options.server and self.sessions.client is None:
+                raise Unmet("there is no session to offer")
+            Exchange(self, options, bool(number)).run()
+            self.sessions.now += options.resumption_delay
+
+
+def main(arguments: Sequence[str]) -> tuple[int, str]:
+    """One call: the exit status, and what goes to stderr."""
+    try:
+        Shim(arguments).run()
+    except Unimplemented as error:
+        return UNIMPLEMENTED, f"not implemented: {error}\n"
+    except (ProtocolError, AlertReceived, Truncated) as error:
+        return FAILED, f"{type(error).__name__} :{error.reason}: {error}\n"
+    except Refused as error:
+        return FAILED, f"{error}\n"
+    except BaseException:
+        return WRONG, traceback.format_exc()
+    return OK, ""
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["-is-handshaker-supported"]:
+        print("No")
+        sys.exit(0)
+    status, text = main(sys.argv[1:])
+    sys.stderr.write(text)
+    sys.exit(status)
