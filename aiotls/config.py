@@ -26,6 +26,7 @@ from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.schedule13 import import_psk
 from .crypto.signatures import DEFAULT_SCHEMES
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
+from .delegation import DelegatedCredential
 from .enums import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -289,6 +290,9 @@ class ClientConfig(Config):
     """The groups to send key shares for at once; None: the first of :attr:`groups`, and X25519
     if that is its classical half. The others cost a HelloRetryRequest."""
 
+    delegated_credentials: bool = False
+    """Whether the server may sign with a key that its certificate vouches for (RFC 9345)."""
+
     request_staple: bool = True
     """Whether to ask for an OCSP response and for certificate timestamps. A response that came is
     checked, and one that says revoked ends the handshake; a certificate that must have one (RFC
@@ -362,6 +366,10 @@ class ServerConfig(Config):
     select: Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None = None
     """Chooses by ClientHello: an Identity, another ServerConfig, or None for the default."""
 
+    delegations: Sequence[DelegatedCredential] = ()
+    """Credentials to sign with in place of the certificates' own keys, for clients that take them
+    (RFC 9345)."""
+
     staple: Callable[[Identity], Awaitable[bytes | None] | bytes | None] | None = None
     """Gives the OCSP response for an identity, DER, as it is now; None: :attr:`Identity.staple`."""
 
@@ -434,6 +442,9 @@ class ServerConfig(Config):
         for identity in identities:
             if not isinstance(identity, Identity):
                 raise UsageError(f"an Identity is expected, not {type(identity).__name__}")
+        self._set("delegations", tuple(self.delegations))
+        if any(d.signer is None for d in self.delegations):
+            raise UsageError("a delegated credential needs its key: DelegatedCredential.issue()")
         if not 0 <= self.tickets <= 16:
             raise UsageError(f"tickets={self.tickets} is not within 0 to 16")
         if not 0 <= self.max_early_data <= 1 << 20:
@@ -465,6 +476,7 @@ class ServerConfig(Config):
             or self.select is not None
             or self.psk is not None
             or self.staple is not None
+            or any(not isinstance(d.signer, LocalSigner) for d in self.delegations)
             or self.session_store is not None
             or not isinstance(self.replay_guard, (MemoryReplayGuard, type(None)))
             or not isinstance(self.ticket_keys, (TicketKeyRing, type(None)))

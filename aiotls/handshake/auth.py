@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtensionOID
 from ..compression import compress, expand
 from ..config import ClientConfig, Config, ServerConfig
 from ..crypto import signatures
+from ..delegation import DelegatedCredential, invalid
 from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
 from ..errors import CertificateError, ProtocolError, TLSError
 from ..trust import TrustStore, is_pss_only, parse_certificate
@@ -94,10 +95,12 @@ def choose_scheme(identity: Identity, offered: Sequence[int]) -> SignatureScheme
     return None
 
 
-async def sign(config: Config, identity: Identity, scheme: SignatureScheme, data: bytes) -> bytes:
+async def sign(
+    config: Config, signer: Identity | DelegatedCredential, scheme: SignatureScheme, data: bytes
+) -> bytes:
     """A signature by the identity's signer, which may be far away."""
     try:
-        return await resolve(identity.sign(data, scheme, config.primitives))
+        return await resolve(signer.sign(data, scheme, config.primitives))
     except TLSError:
         raise
     except Exception as error:
@@ -121,27 +124,54 @@ async def prove(
     *asked* are the extensions of the message that asked for them; with *raw* it is the key alone
     that is shown.
     """
+    delegated = None if raw else choose_delegation(channel.config, identity, asked)
     if raw:
         entry = CertificateEntry(identity.raw_public_key)
         certificate = Certificate(request_context, (entry,))
     else:
-        certificate = show(identity, request_context, asked)
+        certificate = show(identity, request_context, asked, delegated)
     algorithm = choose_compression(channel.config, asked)
     if algorithm is None:
         channel.send(certificate)
     else:
         channel.send(compress(algorithm, certificate.encode()[4:]))
-    signature = await sign(channel.config, identity, scheme, label + channel.transcript.digest())
+    signed = label + channel.transcript.digest()
+    if delegated is not None:
+        scheme = delegated.scheme
+    signature = await sign(channel.config, delegated or identity, scheme, signed)
     channel.send(CertificateVerify(scheme, signature))
 
 
-def show(identity: Identity, request_context: bytes, asked: Extensions) -> Certificate:
+def choose_delegation(
+    config: Config, identity: Identity, asked: Extensions
+) -> DelegatedCredential | None:
+    """A credential of the identity's that the client takes (RFC 9345, section 4.1.1)."""
+    offered = asked.get(ext.DELEGATED_CREDENTIAL)
+    if offered is None or not isinstance(config, ServerConfig):
+        return None
+    now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
+    known = asked.get(ext.SIGNATURE_ALGORITHMS) or ()
+    for credential in config.delegations:
+        fits = credential.scheme in offered and credential.algorithm in known
+        if fits and credential.leaf == identity.chain[0] and not credential.expired(now):
+            return credential
+    return None
+
+
+def show(
+    identity: Identity,
+    request_context: bytes,
+    asked: Extensions,
+    delegated: DelegatedCredential | None = None,
+) -> Certificate:
     """The identity's chain, with the staple and the timestamps if the peer asked for them."""
     rows: list[tuple[Any, Any]] = []
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in asked:
         rows.append((ext.CERTIFICATE_STATUS, identity.staple))
     if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
         rows.append((ext.SIGNED_CERTIFICATE_TIMESTAMPS, identity.scts))
+    if delegated is not None:
+        rows.append((ext.DELEGATED_CREDENTIAL_CERTIFICATE, delegated.encode()))
     leaf = CertificateEntry(identity.chain[0], Extensions.build(rows))
     others = tuple(CertificateEntry(der) for der in identity.chain[1:])
     return Certificate(request_context, (leaf, *others))
@@ -196,9 +226,12 @@ async def verify_peer(
     signed = label + channel.transcript.digest()
     proof = await channel.recv(CertificateVerify)
     check_scheme(channel.config, proof.scheme)
+    extensions = certificate.entries[0].extensions
+    delegation = extensions.get(ext.DELEGATED_CREDENTIAL_CERTIFICATE)
+    if delegation is not None:
+        public_key, pss_only = delegated_key(channel.config, chain, delegation, proof.scheme)
     signatures.verify(public_key, proof.scheme, proof.signature, signed, pss_only=pss_only)
 
-    extensions = certificate.entries[0].extensions
     peer = Peer(
         chain,
         server_name,
@@ -211,6 +244,18 @@ async def verify_peer(
     check_status(channel.config, peer)
     await ask_application(channel.config, peer)
     return peer
+
+
+def delegated_key(
+    config: Config, chain: tuple[bytes, ...], data: bytes, scheme: int
+) -> tuple[signatures.PublicKey, bool]:
+    """The key that a delegated credential stands for (RFC 9345, section 4.1.3)."""
+    credential = DelegatedCredential.parse(data)
+    now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
+    key: signatures.PublicKey = credential.verify(parse_certificate(chain[0]), chain[0], now)
+    if scheme != credential.scheme:
+        raise invalid("its key signs with another scheme than it says")
+    return key, False
 
 
 async def verify_raw_peer(

@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import delegation
 from ..config import ClientConfig
 from ..crypto.groups import HybridKeyExchange, KeyExchange
 from ..crypto.suites import SUITES
@@ -178,6 +179,8 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
         rows.append((ext.PSK_KEY_EXCHANGE_MODES, (PskKeyExchangeMode.PSK_DHE_KE,)))
     if tls13 and config.post_handshake_auth:
         rows.append((ext.POST_HANDSHAKE_AUTH, True))
+    if tls13 and config.delegated_credentials:
+        rows.append((ext.DELEGATED_CREDENTIAL, delegation.SCHEMES))
     rows += offer_limit(config)
     if tls13:
         rows += offer_types(config)

@@ -1,0 +1,149 @@
+"""Delegated credentials: RFC 9345."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from aiotls import ClientConfig, Identity, ProtocolError, ServerConfig, UsageError
+from aiotls.delegation import DELEGATION_USAGE, DelegatedCredential
+from aiotls.enums import Alert, ExtensionType, SignatureScheme
+from aiotls.wire import extensions as ext
+from aiotls.wire.extensions import Extensions
+from aiotls.wire.messages import Certificate, Message
+from tests import certificates
+from tests.engine.pair import Pair, connect
+
+DAY = datetime.timedelta(days=1)
+
+
+def delegating(critical: bool = False) -> Identity:
+    """An identity whose certificate may delegate."""
+    issuer = certificates.authority()
+    plain = certificates.leaf("localhost").certificate
+    builder = x509.CertificateBuilder(
+        plain.issuer,
+        plain.subject,
+        plain.public_key(),  # type: ignore[arg-type]
+        plain.serial_number,
+        plain.not_valid_before_utc,
+        plain.not_valid_after_utc,
+        list(plain.extensions),
+    )
+    mark = x509.UnrecognizedExtension(DELEGATION_USAGE, b"\x05\x00")
+    signed = builder.add_extension(mark, critical=critical).sign(issuer.key, hashes.SHA256())
+    return replace(certificates.leaf("localhost"), certificate=signed).identity
+
+
+IDENTITY = delegating()
+KEYS = {
+    "p256": ec.generate_private_key(ec.SECP256R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+@pytest.fixture
+def taking(client: ClientConfig) -> ClientConfig:
+    return client.replace(delegated_credentials=True, certificate_compression=[])
+
+
+def handshake(client: ClientConfig, *credentials: DelegatedCredential, **options: Any) -> Pair:
+    return connect(client, ServerConfig(identity=IDENTITY, delegations=credentials), **options)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_delegated_key_signs(taking: ClientConfig, kind: str) -> None:
+    credential = DelegatedCredential.issue(IDENTITY, KEYS[kind])
+    pair = handshake(taking, credential).check()
+    assert pair.client.peer is not None
+    assert pair.client.peer.scheme == credential.scheme
+    assert pair.client.peer.verified_chain
+
+
+def test_a_client_that_did_not_ask_gets_none(client: ClientConfig) -> None:
+    pair = handshake(client, DelegatedCredential.issue(IDENTITY, KEYS["ed25519"])).check()
+    assert pair.client.peer is not None
+    assert pair.client.peer.scheme == SignatureScheme.ecdsa_secp256r1_sha256
+
+
+def test_an_expired_credential_is_not_shown(taking: ClientConfig) -> None:
+    past = datetime.datetime.now(datetime.UTC) - 3 * DAY
+    old = DelegatedCredential.issue(IDENTITY, KEYS["ed25519"], now=past)
+    pair = handshake(taking, old).check()
+    assert pair.client.peer is not None
+    assert pair.client.peer.scheme == SignatureScheme.ecdsa_secp256r1_sha256
+
+
+def refuses(client: ClientConfig, change: Any) -> None:
+    """The client ends the handshake over a credential with something changed."""
+    good = DelegatedCredential.issue(IDENTITY, KEYS["p256"])
+    bad = change(good)
+
+    def swap(message: Message) -> Message:
+        if not isinstance(message, Certificate):
+            return message
+        rows = [
+            (kind, bad if kind == ExtensionType.DELEGATED_CREDENTIAL else body)
+            for kind, body in message.entries[0].extensions.items
+        ]
+        leaf = replace(message.entries[0], extensions=Extensions.build(rows))
+        return replace(message, entries=(leaf, *message.entries[1:]))
+
+    pair = handshake(client, good, server_sends=swap)
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.ILLEGAL_PARAMETER
+
+
+def reissued(**options: Any) -> bytes:
+    return DelegatedCredential.issue(IDENTITY, KEYS["p256"], **options).encode()
+
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+CHANGES: dict[str, Any] = {
+    "it_has_not_expired": lambda c: reissued(now=NOW - 2 * DAY),
+    "it_is_valid_for_seven_days_at_most": lambda c: reissued(now=NOW + 8 * DAY),
+    "its_signature_verifies": lambda c: replace(c, signature=c.signature[::-1]).encode(),
+    "its_validity_is_signed": lambda c: replace(c, valid_time=c.valid_time + 1).encode(),
+    "its_key_signs_by_the_scheme_it_names": lambda c: DelegatedCredential.issue(
+        IDENTITY, KEYS["ed25519"]
+    ).encode(),
+    "its_scheme_is_known": lambda c: c.encode()[:4] + b"\x7a\x7a" + c.encode()[6:],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_client_holds_a_credential_to_it(taking: ClientConfig, name: str) -> None:
+    refuses(taking, CHANGES[name])
+
+
+def test_a_certificate_must_allow_it(taking: ClientConfig) -> None:
+    plain = certificates.leaf("localhost").identity
+    with pytest.raises(UsageError):
+        DelegatedCredential.issue(plain, KEYS["p256"])
+    with pytest.raises(UsageError):
+        DelegatedCredential.issue(delegating(critical=True), KEYS["p256"])
+
+
+def test_an_rsa_key_is_not_delegated_to() -> None:
+    """Section 4.1.3: never rsaEncryption."""
+    with pytest.raises(UsageError):
+        DelegatedCredential.issue(IDENTITY, rsa.generate_private_key(65537, 2048))
+
+
+def test_a_credential_lives_for_days_only() -> None:
+    with pytest.raises(UsageError):
+        DelegatedCredential.issue(IDENTITY, KEYS["p256"], lifetime=8 * DAY)
+
+
+def test_it_round_trips() -> None:
+    credential = DelegatedCredential.issue(IDENTITY, KEYS["p256"])
+    parsed = DelegatedCredential.parse(credential.encode())
+    assert parsed == replace(credential, signer=None, leaf=b"")
+    assert ext.DELEGATED_CREDENTIAL_CERTIFICATE.type == ExtensionType.DELEGATED_CREDENTIAL
