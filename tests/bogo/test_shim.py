@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -113,12 +114,13 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment() -> Iterator[dict[str, str]]:
     """The environment of a shim that has a worker behind it."""
     # Unix socket paths are short, and pytest's are not.
-    path = pathlib.Path(f"/tmp/aiotls-bogo-{os.getpid()}")
-    with worker.running(path):
-        yield {**os.environ, "AIOTLS_BOGO_WORKER": str(path)}
+    with tempfile.TemporaryDirectory(prefix="bogo-") as folder:
+        path = pathlib.Path(folder, "worker")
+        with worker.running(path):
+            yield {**os.environ, "AIOTLS_BOGO_WORKER": str(path)}
 
 
 class Driver:
@@ -231,6 +233,12 @@ def client_of(stream: socket.socket, **changes: object) -> Endpoint:
     return Endpoint(stream, TLSConnection(config))
 
 
+def drain(peer: Endpoint) -> None:
+    """Takes what comes until the other side says that it was all."""
+    while not peer.tls.peer_closed:
+        peer.pull()
+
+
 def echo(peer: Endpoint) -> None:
     peer.shake_hands()
     peer.write(b"\x42" * 1000)
@@ -294,8 +302,7 @@ def test_shuts_down_first(driver: Driver, material: Material) -> None:
     driver.start(*material.trust, "-shim-shuts-down", "-check-close-notify")
     peer = server_of(driver.accept(), material)
     peer.shake_hands()
-    while not peer.tls.peer_closed:
-        peer.pull()
+    drain(peer)
     peer.close()
     assert driver.outcome() == Outcome(0, "")
 
@@ -305,7 +312,7 @@ def test_own_alert_is_sent(driver: Driver, material: Material) -> None:
     peer = client_of(driver.accept())
     peer.shake_hands()
     with pytest.raises(AlertReceived, match="decompression_failure"):
-        peer.pull()
+        drain(peer)
     peer.stream.close()
     assert driver.outcome() == Outcome(0, "")
 
