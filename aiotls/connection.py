@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
 from .crypto import schedule12
-from .crypto.aead import Opener13
 from .crypto.schedule13 import export
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
 from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
@@ -37,13 +36,7 @@ from .handshake.channel import (
 )
 from .handshake.established import Established
 from .handshake.post13 import PostHandshake, update_sending_key
-from .handshake.post_auth import (
-    MAX_REQUESTS,
-    Answer,
-    answer_request,
-    check_request,
-    make_request,
-)
+from .handshake.post_auth import Answer, LateAuthentication
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
 from .record import RecordReader, RecordWriter
@@ -53,7 +46,6 @@ from .wire.messages import CertificateRequest, NewSessionTicket
 
 if TYPE_CHECKING:
     from .handshake.auth import Peer
-    from .handshake.transcript import Transcript
 
 Bytes = bytes | bytearray | memoryview
 
@@ -102,9 +94,7 @@ class TLSConnection:
         self.chores: list[Awaitable[None]] = []
         """What hooks want to be awaited after the handshake; a face takes it from here, and looks
         afterwards at :attr:`error` and :meth:`data_to_send`."""
-        self._requests: dict[bytes, CertificateRequest] = {}
-        self._answer_in = Answer()
-        self._pending_answers = 0
+        self._late: LateAuthentication | None = None
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
@@ -116,7 +106,7 @@ class TLSConnection:
         self._coroutine: Coroutine[Any, None, Established] | None = None
         self._driven = False
         self._result: Established | None = None
-        self._post = PostHandshake(self._reader, config.max_handshake_message)
+        self._post = PostHandshake(self._reader, config.max_handshake_message, config.observer)
         self._plaintext: list[bytes] = []
         self._readable = 0
         self._empty_records = 0
@@ -425,10 +415,12 @@ class TLSConnection:
             self._send_alert(AlertLevel.WARNING, Alert.NO_RENEGOTIATION)
             return
         if tls13 and kind == HandshakeType.CERTIFICATE_REQUEST and not self.server_side:
-            self._take_request(body)
+            self._do(self._answer(body))
             return
-        if self._requests:
-            self._take_answer(kind, body)
+        if self._late is not None and self._late.requests:
+            answer = self._late.collect(kind, body)
+            if answer is not None:
+                self._do(self._learn(answer))
             return
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
@@ -444,60 +436,24 @@ class TLSConnection:
         clients by, and where the client did not say that it would answer.
         """
         self._check_alive()
-        result = self._established()
-        config = self.config
-        if not isinstance(config, ServerConfig) or config.trust is None:
-            raise UsageError("only a server with trust can ask for a client certificate")
-        if result.transcript is None:
-            raise UsageError("the client does not do post-handshake authentication")
-        if len(self._requests) >= MAX_REQUESTS:
-            raise UsageError(f"{MAX_REQUESTS} requests for a certificate are unanswered")
-        request = make_request(config, config.random(16))
-        self._requests[request.context] = request
+        request = self._late_authentication().request()
         self._writer.write(ContentType.HANDSHAKE, request.encode())
 
-    def _take_request(self, body: bytes) -> None:
-        request = CertificateRequest.parse(body)
-        check_request(request)
-        result, config = self._established(), self.config
-        if result.transcript is None or not isinstance(config, ClientConfig):
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE,
-                "the server asks for a certificate, which this client did not agree to",
+    def _late_authentication(self) -> LateAuthentication:
+        if self._late is None:
+            self._late = LateAuthentication(
+                self.config, self._established(), self._reader, self._writer
             )
-        self._pending_answers += 1
-        if self._pending_answers > MAX_REQUESTS:
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE, "the server asks for certificates without end"
-            )
-        self._do(self._answer(config, result, result.transcript, request))
+        return self._late
 
-    async def _answer(
-        self,
-        config: ClientConfig,
-        result: Established,
-        transcript: Transcript,
-        request: CertificateRequest,
-    ) -> None:
-        flight = await answer_request(config, result, transcript, request, self._writer)
-        self._pending_answers -= 1
+    async def _answer(self, body: bytes) -> None:
+        flight = await self._late_authentication().answer(CertificateRequest.parse(body))
         if self.error is None and not self.close_notify_sent:
             self._writer.write(ContentType.HANDSHAKE, flight)
 
-    def _take_answer(self, kind: int, body: bytes) -> None:
-        opener = self._reader.opener
-        if not self._answer_in.take(kind, body) or not isinstance(opener, Opener13):
-            return
-        answer, self._answer_in = self._answer_in, Answer()
-        self._do(self._verify_answer(answer, opener.secret))
-
-    async def _verify_answer(self, answer: Answer, secret: bytes) -> None:
-        result = self._established()
-        if result.transcript is not None:
-            peer = await answer.verify(
-                self.config, result, result.transcript, self._requests, secret
-            )
-            self._result = replace(result, peer=peer)
+    async def _learn(self, answer: Answer) -> None:
+        peer = await self._late_authentication().verify(answer)
+        self._result = replace(self._established(), peer=peer)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         """Work that may await a hook: at once where there is none, or else by the face."""

@@ -5,11 +5,16 @@ Plain functions, off the path that application data takes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..crypto.aead import Opener13, Sealer13
 from ..enums import Alert, ContentType, HandshakeType, KeyUpdateRequest
 from ..errors import ProtocolError
 from ..record import RecordReader, RecordWriter
 from ..wire.messages import KeyUpdate
+
+if TYPE_CHECKING:
+    from ..config import Observer
 
 MAX_KEY_UPDATES = 32
 """KeyUpdate messages in a row, without data between them, before they count as an attack."""
@@ -32,10 +37,11 @@ def update_receiving_key(reader: RecordReader) -> None:
 class PostHandshake:
     """Collects and takes the handshake messages that come between application data."""
 
-    __slots__ = ("_messages", "_updates", "limit", "reader", "response_due")
+    __slots__ = ("_messages", "_updates", "limit", "observer", "reader", "response_due")
 
-    def __init__(self, reader: RecordReader, limit: int) -> None:
+    def __init__(self, reader: RecordReader, limit: int, observer: Observer | None = None) -> None:
         self.reader = reader
+        self.observer = observer
         self.limit = limit
         self.response_due = False
         """Whether the peer has asked for a KeyUpdate that was not sent yet. One answers any
@@ -79,6 +85,10 @@ class PostHandshake:
             kind, body = messages[0], bytes(messages[4 : 4 + length])
             del messages[: 4 + length]
             if kind == HandshakeType.KEY_UPDATE and isinstance(self.reader.opener, Opener13):
+                if self.observer is not None:
+                    self.observer.message(
+                        False, kind, bytes([kind, *length.to_bytes(3, "big")]) + body, True
+                    )
                 self._take_key_update(KeyUpdate.parse(body))
             else:
                 others.append((kind, body))
