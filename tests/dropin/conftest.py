@@ -1,0 +1,48 @@
+"""Every test of the drop-in runs with the standard library's ssl as its control."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+import aiotls
+
+from .engines import CONTROL, OURS, PAIRINGS, Files, pairing_id
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loops that applications run on, and this package's own."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.SelectorEventLoop,
+        "aiotls": aiotls.loop_factory(asyncio.SelectorEventLoop),
+    }
+    try:
+        import uvloop
+    except ImportError:
+        return factories
+    factories["uvloop"] = uvloop.new_event_loop
+    factories["aiotls-uvloop"] = aiotls.loop_factory(uvloop.new_event_loop)
+    return factories
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Certificates on disk."""
+    return Files(tmp_path_factory.mktemp("dropin"))
+
+
+@pytest.fixture(params=[CONTROL, OURS])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The ssl module that a library is given."""
+    yield request.param
+
+
+@pytest.fixture(params=PAIRINGS, ids=pairing_id)
+def pairing(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The engines of client and server."""
+    pair: tuple[str, str] = request.param
+    return pair
