@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from ..compression import expand
 from ..config import CertificateQuery, ClientAuth, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
-from ..crypto.aead import Sealer13
+from ..crypto.aead import Opener13, Sealer13
 from ..crypto.schedule13 import finished
 from ..enums import Alert, HandshakeType
-from ..errors import ProtocolError
+from ..errors import ProtocolError, UsageError
 from ..wire import extensions as ext
 from ..wire.messages import (
     Certificate,
@@ -30,7 +30,7 @@ from .channel import resolve
 from .server13 import certificate_request
 
 if TYPE_CHECKING:
-    from ..record import RecordWriter
+    from ..record import RecordReader, RecordWriter
     from .established import Established
     from .transcript import Transcript
 
@@ -38,6 +38,76 @@ ORDER = (HandshakeType.CERTIFICATE, HandshakeType.CERTIFICATE_VERIFY, HandshakeT
 
 MAX_REQUESTS = 8
 """Requests that may be unanswered at a time; each costs some memory on both sides."""
+
+
+class LateAuthentication:
+    """What one side knows of requests and answers after the handshake."""
+
+    def __init__(
+        self, config: Config, established: Established, reader: RecordReader, writer: RecordWriter
+    ) -> None:
+        self.config = config
+        self.established = established
+        self.requests: dict[bytes, CertificateRequest] = {}
+        """On a server: the requests without an answer yet, by their context."""
+        self._reader = reader
+        self._writer = writer
+        self._answer = Answer()
+        self._answering = 0
+
+    # -- the client's half ---------------------------------------------------------------------
+
+    async def answer(self, request: CertificateRequest) -> bytes:
+        """The client's answer as handshake messages, in one piece (section 4.4)."""
+        config, established = self.config, self.established
+        check_request(request)
+        if established.transcript is None or not isinstance(config, ClientConfig):
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the server asks for a certificate, which this client did not agree to",
+            )
+        self._answering += 1
+        if self._answering > MAX_REQUESTS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE, "the server asks for certificates without end"
+            )
+        flight = await answer_request(
+            config, established, established.transcript, request, self._writer
+        )
+        self._answering -= 1
+        return flight
+
+    # -- the server's half ---------------------------------------------------------------------
+
+    def request(self) -> CertificateRequest:
+        """A new request; UsageError where there can be none."""
+        config = self.config
+        if not isinstance(config, ServerConfig) or config.trust is None:
+            raise UsageError("only a server with trust can ask for a client certificate")
+        if self.established.transcript is None:
+            raise UsageError("the client does not do post-handshake authentication")
+        if len(self.requests) >= MAX_REQUESTS:
+            raise UsageError(f"{MAX_REQUESTS} requests for a certificate are unanswered")
+        request = CertificateRequest(config.random(16), certificate_request(config).extensions)
+        self.requests[request.context] = request
+        return request
+
+    def collect(self, kind: int, body: bytes) -> Answer | None:
+        """One more message of the client's; the answer, if that makes it whole."""
+        if not self._answer.take(kind, body):
+            return None
+        answer, self._answer = self._answer, Answer()
+        opener = self._reader.opener
+        answer.secret = opener.secret if isinstance(opener, Opener13) else b""
+        return answer
+
+    async def verify(self, answer: Answer) -> auth.Peer | None:
+        """The client, or None where it showed nothing. Raises ProtocolError."""
+        transcript = self.established.transcript
+        if transcript is None:
+            return None
+        return await answer.verify(self.config, self.established, transcript, self.requests)
+
 
 # -- the client's half -----------------------------------------------------------------------------
 
@@ -90,22 +160,13 @@ async def answer_request(
 # -- the server's half -----------------------------------------------------------------------------
 
 
-def make_request(config: ServerConfig, context: bytes) -> CertificateRequest:
-    """A CertificateRequest that is told from others by *context*."""
-    request = certificate_request(config)
-    return CertificateRequest(context, request.extensions)
-
-
 class Answer:
     """Collects a client's answer until it is whole."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[int, bytes]] = []
-
-    @property
-    def begun(self) -> bool:
-        """Whether a part of it has come."""
-        return bool(self._messages)
+        self.secret = b""
+        """The client's traffic secret at the time, which its Finished is made with."""
 
     def take(self, kind: int, body: bytes) -> bool:
         """One more message; True when the answer is whole."""
@@ -139,7 +200,6 @@ class Answer:
         established: Established,
         transcript: Transcript,
         requests: dict[bytes, CertificateRequest],
-        traffic_secret: bytes,
     ) -> auth.Peer | None:
         """The client, or None where it showed nothing. Raises ProtocolError."""
         certificate = self._certificate(config)
@@ -166,7 +226,7 @@ class Answer:
             peer = auth.Peer(
                 chain, established.server_name, verified, proof.scheme, refusal=refusal
             )
-        expected = finished(established.suite, traffic_secret, transcript.digest())
+        expected = finished(established.suite, self.secret, transcript.digest())
         auth.check_finished(Finished.parse(self._messages[-1][1]), expected)
         if peer is not None:
             await auth.ask_application(config, peer)

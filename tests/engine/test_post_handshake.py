@@ -98,7 +98,8 @@ def test_a_server_refuses_a_wrong_answer(
 def test_a_forged_finished_is_refused(willing: ClientConfig, asking: ServerConfig) -> None:
     pair = connect(willing, asking).check()
     pair.server.request_certificate()
-    context = next(iter(pair.server._requests))
+    assert pair.server._late is not None
+    context = next(iter(pair.server._late.requests))
     pair.server.data_to_send()
     flight = Certificate(context, ()).encode() + Finished(bytes(32)).encode()
     pair.client._writer.write(ContentType.HANDSHAKE, flight)
