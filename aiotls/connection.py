@@ -345,7 +345,9 @@ class TLSConnection:
                         self._take_empty_record()
                 elif not self._take_control(kind, content):
                     break
-            if self._reader.opener.sequence >= self._reader.opener.limit:
+            opener = self._reader.opener
+            if opener.sequence >= opener.limit and not self.close_notify_sent:
+                opener.limit = 1 << 62  # one request is enough: the answer brings another opener
                 self.key_update(request_peer=True)
         except Exception as error:
             raise self._fail(error) from error.__cause__

@@ -249,11 +249,21 @@ def test_the_peer_is_asked_to_replace_its_key(pair13: Pair) -> None:
     for _ in range(5):
         pair13.client.write(b"x")
         pair13.server.receive_data(pair13.client.data_to_send())
-        pair13.client.receive_data(pair13.server.data_to_send())
+    requests = pair13.server.data_to_send()
+    assert len(lengths(requests)) == 1  # however many records came
+    pair13.client.receive_data(requests)
     pair13.client.write(b"y")
     pair13.server.receive_data(pair13.client.data_to_send())
     assert pair13.client._writer.sealer is not before
     assert pair13.server.read() == b"xxxxxy"
+
+
+def test_a_worn_key_is_no_trouble_after_close_notify(pair13: Pair) -> None:
+    pair13.server.send_close_notify()
+    pair13.server._reader.opener.limit = pair13.server._reader.opener.sequence
+    pair13.client.write(b"x")
+    pair13.server.receive_data(pair13.client.data_to_send())
+    assert pair13.server.read() == b"x"
 
 
 def test_a_key_update_must_end_its_record(pair13: Pair) -> None:
