@@ -372,16 +372,30 @@ async def verify_chain(
     """
     now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
     if not isinstance(config, ClientConfig):
-        # A server that asks for client certificates was given its trust (config.py sees to it).
-        trust = config.trust or TrustStore.system()
-        path = await resolve(trust.verify_client(chain, now=now))
+        path = await resolve(anchors(config).verify_client(chain, now=now))
         return check_revocation(config, path, now)
     if config.dangerous_disable_verification:
         return ()
-    trust = config.trust or TrustStore.system()
+    trust = anchors(config)
     name = None if config.dangerous_ignore_server_name else server_name
     path = await resolve(trust.verify_server(chain, name, now=now))
     return check_revocation(config, path, now)
+
+
+def anchors(config: Config) -> TrustStore:
+    """What certificates are verified by: the system's store for a client that names nothing.
+
+    Who names raw public keys alone takes no certificate, also not in TLS 1.2, which does not
+    negotiate the type here; and a server never takes the system's word for its clients.
+    """
+    if config.trust is not None:
+        return config.trust
+    if config.raw_public_keys or not isinstance(config, ClientConfig):
+        raise CertificateError(
+            Alert.UNSUPPORTED_CERTIFICATE,
+            "the peer shows a certificate, and only raw public keys are taken",
+        )
+    return TrustStore.system()
 
 
 def check_revocation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiotls import ClientAuth, ClientConfig, ServerConfig
+from aiotls import ClientAuth, ClientConfig, ServerConfig, TrustStore
 from aiotls.enums import Alert, NamedGroup, ProtocolVersion
 from aiotls.errors import AlertReceived, CertificateError, ProtocolError
 from aiotls.wire.messages import Certificate12
@@ -91,3 +91,36 @@ def test_server_chooses_a_key_on_a_curve_that_the_client_knows_in_tls_1_2() -> N
     pair = connect(client, ServerConfig(identity=wrong.identity))
     assert isinstance(pair.server_error, ProtocolError)
     assert pair.server_error.alert == Alert.HANDSHAKE_FAILURE
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_takes_raw_public_keys_alone_takes_no_certificate(
+    version: ProtocolVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that the system trusts, in a version that knows no raw public keys."""
+    leaf = certificates.leaf("localhost")
+    known = certificates.leaf("localhost", number=1).identity.raw_public_key
+    monkeypatch.setattr(TrustStore, "system", lambda: leaf.trust)
+    client = ClientConfig(raw_public_keys=[known], max_version=version)
+    pair = connect(client, ServerConfig(identity=leaf.identity))
+    if version is ProtocolVersion.TLSv1_2:
+        assert isinstance(pair.client_error, CertificateError)
+        assert pair.client_error.alert == Alert.UNSUPPORTED_CERTIFICATE
+    assert not pair.client.handshake_complete
+
+
+def test_server_takes_no_certificate_of_a_client_by_the_systems_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaf = certificates.leaf("localhost")
+    known = certificates.leaf("localhost", number=1).identity.raw_public_key
+    monkeypatch.setattr(TrustStore, "system", lambda: leaf.trust)
+    server = ServerConfig(
+        identity=leaf.identity, client_auth=ClientAuth.REQUIRED, raw_public_keys=[known]
+    )
+    client = ClientConfig(
+        trust=leaf.trust, identity=leaf.identity, max_version=ProtocolVersion.TLSv1_2
+    )
+    pair = connect(client, server)
+    assert isinstance(pair.server_error, CertificateError)
+    assert pair.server_error.alert == Alert.UNSUPPORTED_CERTIFICATE
