@@ -209,6 +209,12 @@ def choose_credential(
         scheme = auth.choose_scheme(identity, schemes)
         if scheme is not None:
             return Credential(identity, scheme)
+    if not candidates and config.psk is not None:  # 4.1.1: keys are all that it has
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "the client offers none of the pre-shared keys that this server knows",
+            reason="PSK_IDENTITY_NOT_FOUND",
+        )
     if not candidates:
         raise ProtocolError(
             Alert.INTERNAL_ERROR,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiotls import ClientConfig, ServerConfig, TLSConnection
+from aiotls.config import ExternalPsk
 from aiotls.enums import Alert, ContentType, ExtensionType, NamedGroup, ProtocolVersion
 from aiotls.errors import ProtocolError
 from aiotls.sessions import MemoryReplayGuard
@@ -67,3 +68,15 @@ def test_refused_early_data_may_come_in_records_of_full_size(
     assert pair.server.established is not None
     assert pair.server.established.retried
     assert not pair.server.early_data_accepted
+
+
+def test_server_of_keys_alone_refuses_a_client_without_one(client: ClientConfig) -> None:
+    """RFC 8446, section 4.1.1: handshake_failure, and not the server's own fault."""
+    key = ExternalPsk(b"a key", bytes(32))
+    server = ServerConfig(psk=lambda identity: key if identity == key.identity else None)
+    pair = connect(client.replace(psks=[key]), server).check()
+    assert pair.client.peer is None
+    pair = connect(client, server)
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.HANDSHAKE_FAILURE
+    assert pair.server_error.reason == "PSK_IDENTITY_NOT_FOUND"
