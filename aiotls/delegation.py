@@ -164,8 +164,9 @@ class DelegatedCredential:
             raise invalid(f"its key signs with {self.scheme.name}, which was not offered")
         if not may_delegate(leaf):
             raise invalid("the certificate does not allow to delegate")
+        key: Any = leaf.public_key()
         try:
-            signatures.verify(leaf.public_key(), self.algorithm, self.signature, self.signed(der))
+            signatures.verify(key, self.algorithm, self.signature, self.signed(der))
             return load_der_public_key(self.public_key)
         except (ProtocolError, ValueError, TypeError, UnsupportedAlgorithm):
             raise invalid("the certificate's key did not sign it") from None
