@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -36,9 +36,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @pytest.fixture(params=[CONTROL, OURS])
-def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+def engine(request: pytest.FixtureRequest) -> str:
     """The ssl module that a library is given."""
-    yield request.param
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(params=PAIRINGS, ids=pairing_id)

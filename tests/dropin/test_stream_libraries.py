@@ -14,12 +14,14 @@ import pytest
 
 from .engines import Files, client_context, server_context
 
-anyio = pytest.importorskip("anyio")
-trio = pytest.importorskip("trio")
-websockets = pytest.importorskip("websockets")
+for package in ("anyio", "trio", "websockets"):
+    pytest.importorskip(package)
 
+import anyio  # noqa: E402
 import anyio.abc  # noqa: E402
 import anyio.streams.tls  # noqa: E402
+import trio  # noqa: E402
+import trio.testing  # noqa: E402
 import websockets.asyncio.client  # noqa: E402
 import websockets.asyncio.server  # noqa: E402
 import websockets.sync.client  # noqa: E402
