@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import os
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from aiotls.config import (
     GROUPS,
@@ -18,6 +27,7 @@ from aiotls.config import (
     ClientConfig,
     ClientHelloInfo,
     Config,
+    ExternalPsk,
     ServerConfig,
 )
 from aiotls.crypto.primitives import PRIMITIVES
@@ -28,6 +38,12 @@ from aiotls.identity import Identity
 from aiotls.sessions import Session, TicketKeyRing
 from aiotls.trust import TrustStore, parse_certificate
 from tests.bogo.flags import Credential, Options, Unimplemented
+
+X509, RAW = 0, 2
+"""RFC 7250's types of certificates."""
+
+WITH_HASH = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)
+"""Keys that sign the digest of what they sign."""
 
 MAX_EARLY_DATA = 14_336
 """What the runner takes a server to accept."""
@@ -97,6 +113,28 @@ class Unverified(Exception):
     """The application's refusal that ``-verify-fail`` asks for."""
 
 
+def spki(key: Any) -> bytes:
+    """A public key as it stands in a certificate."""
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def made_up_certificate(key: Any) -> x509.Certificate:
+    """A certificate around a key that is shown alone, or that no one will see."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a key")])
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256() if isinstance(key, WITH_HASH) else None)
+    )
+
+
 def chain_of(path: str) -> tuple[bytes, ...]:
     """The certificates of a PEM file, DER."""
     with open(path, "rb") as file:
@@ -154,9 +192,50 @@ class State:
             common["groups"] = known(options.curves, GROUPS, "group")
         if options.verify_prefs:
             common["signature_schemes"] = known(options.verify_prefs, SCHEMES, "scheme")
-        if options.trust_cert:
+        common |= self._raw_keys()
+        if options.trust_cert and common.get("raw_public_keys") is None:
             common["trust"] = AnyAnchor.from_files(cafile=options.trust_cert)
+        elif RAW in options.accepted_peer_cert_types and X509 in options.accepted_peer_cert_types:
+            common["trust"] = AnyAnchor([made_up_certificate(self._any_key())])
         return self._server(common) if options.server else self._client(common)
+
+    def _raw_keys(self) -> dict[str, Any]:
+        """Raw public keys, which TLS 1.3 alone has here."""
+        options = self.options
+        raw: dict[str, Any] = {}
+        if RAW in options.accepted_peer_cert_types:
+            if options.accepted_peer_cert_types[0] != RAW:
+                raise Unimplemented("where keys are taken at all they are preferred")
+            raw["raw_public_keys"] = [self._expected_key()]
+        elif options.accepted_peer_cert_types not in ([], [X509]):
+            raise Unimplemented("a type of certificate that is not known")
+        shown = [credential.kind for _, credential in self._credentials()]
+        if "rpk" in shown:
+            if "x509" in shown:
+                raise Unimplemented("keys alone and certificates are not offered side by side")
+            raw["show_raw_public_key"] = True
+        if options.available_client_cert_types not in ([], [X509], [RAW, X509]):
+            raise Unimplemented("who shows a key can show its certificate as well")
+        if options.available_client_cert_types == [RAW, X509]:
+            raw["show_raw_public_key"] = True
+        return raw
+
+    def _any_key(self) -> Any:
+        return ec.generate_private_key(ec.SECP256R1())
+
+    def _expected_key(self) -> bytes:
+        """The key with the expected digest: one of the runner's, which lie side by side."""
+        options = self.options
+        if not options.server:  # whose configuration takes any
+            return spki(self._any_key().public_key())
+        folder = os.path.dirname(options.trust_cert or options.credential.cert_file)
+        for name in sorted(os.listdir(folder)):
+            if name.startswith("test-key"):
+                with open(os.path.join(folder, name), "rb") as file:
+                    public = spki(load_pem_private_key(file.read(), None).public_key())
+                if hashlib.sha256(public).digest() == options.expect_peer_rpk_sha256:
+                    return public
+        raise Unimplemented("a server names the keys that it takes, and the case names none")
 
     def _versions(self) -> dict[str, ProtocolVersion]:
         options = self.options
@@ -202,6 +281,8 @@ class State:
             common["identity"] = self._identities[0][1]
         return ClientConfig(
             **common,
+            psks=self._keys(),
+            permute_extensions=options.permute_extensions,
             grease=options.enable_grease,
             request_staple=options.enable_ocsp_stapling or options.enable_signed_cert_timestamps,
             session_cache=None if options.no_ticket else self,
@@ -216,7 +297,8 @@ class State:
         if options.require_any_client_certificate:
             common["client_auth"] = ClientAuth.REQUIRED
         if "client_auth" in common and "trust" not in common:
-            common["trust"] = AnyAnchor.from_files(cafile=options.credential.cert_file)
+            if "raw_public_keys" not in common:
+                common["trust"] = AnyAnchor([made_up_certificate(self._any_key())])
         if options.reject_alpn:
             common["alpn_protocols"] = ["what no one speaks"]
         elif options.select_alpn:
@@ -228,6 +310,7 @@ class State:
         return ServerConfig(
             **common,
             identities=[identity for _, identity in self._identities],
+            psk=self._hook(self._find_key) if self._keys() else None,
             select=self._hook(self._select),
             ticket_keys=self._ticket_keys(),
             max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
@@ -246,7 +329,8 @@ class State:
 
     def _credentials(self) -> list[tuple[int, Credential]]:
         """Those of flags, by number; the one that stands alone comes last and has none."""
-        credentials = list(enumerate(self.options.credentials))
+        numbered = enumerate(self.options.credentials)
+        credentials = [(n, credential) for n, credential in numbered if credential.kind != "psk"]
         if self.options.credential.given:
             credentials.append((-1, self.options.credential))
         return credentials
@@ -255,9 +339,12 @@ class State:
         return [(number, self._load(credential)) for number, credential in self._credentials()]
 
     def _load(self, credential: Credential) -> Identity:
-        chain = chain_of(credential.cert_file)
         with open(credential.key_file, "rb") as file:
             key = load_pem_private_key(file.read(), None)
+        if credential.kind == "rpk":
+            chain = (made_up_certificate(key).public_bytes(Encoding.DER),)
+        else:
+            chain = chain_of(credential.cert_file)
         given = {
             "staple": credential.ocsp_response or None,
             "scts": timestamps(credential.signed_cert_timestamps),
@@ -269,8 +356,27 @@ class State:
             return Identity(chain, key, **given)
         return Identity(chain, Signer(key, credential.signing_prefs, self._suspend), **given)
 
+    def _keys(self) -> list[ExternalPsk]:
+        """The shared keys, imported for both hashes (RFC 9258)."""
+        return [
+            ExternalPsk(
+                credential.psk_importer_identity,
+                credential.psk_importer_key,
+                credential.psk_importer_hash,
+            ).derive(credential.psk_importer_context, target)
+            for credential in self.options.credentials
+            if credential.kind == "psk"
+            for target in ("sha256", "sha384")
+        ]
+
+    def _find_key(self, identity: bytes) -> ExternalPsk | None:
+        return next((key for key in self._keys() if key.identity == identity), None)
+
     def number_of(self, identity: Identity | None) -> int | None:
         """Which of the credentials an identity was made from."""
+        if identity is None:  # a shared key, if there is just one
+            kinds = [credential.kind for credential in self.options.credentials]
+            return kinds.index("psk") if kinds.count("psk") == 1 else None
         for number, candidate in self._identities:
             if candidate is identity:
                 return number

@@ -19,14 +19,19 @@ class Unimplemented(Exception):
 
 @dataclass
 class Credential:
-    """One certificate, its key, and what goes with them."""
+    """One certificate, its key, and what goes with them; or a key alone, or one shared."""
 
+    kind: str = "x509"
     cert_file: str = ""
     key_file: str = ""
     signing_prefs: list[int] = field(default_factory=list)
     ocsp_response: bytes = b""
     signed_cert_timestamps: bytes = b""
     must_match_issuer: bool = False
+    psk_importer_key: bytes = b""
+    psk_importer_identity: bytes = b""
+    psk_importer_context: bytes = b""
+    psk_importer_hash: str = "sha256"
 
     @property
     def given(self) -> bool:
@@ -110,6 +115,9 @@ class Options:
     set_ocsp_in_callback: bool = False
     decline_ocsp_callback: bool = False
     fail_ocsp_callback: bool = False
+    permute_extensions: bool = False
+    accepted_peer_cert_types: list[int] = field(default_factory=list)
+    available_client_cert_types: list[int] = field(default_factory=list)
 
     # -- what is expected; each is checked
     expect_version: int = 0
@@ -140,6 +148,8 @@ class Options:
     expect_early_data_reason: str = ""
     expect_ocsp_response: bytes = b""
     expect_signed_cert_timestamps: bytes = b""
+    expect_peer_certificate_type: int | None = None
+    expect_peer_rpk_sha256: bytes = b""
 
     @property
     def target(self) -> Credential:
@@ -177,6 +187,7 @@ _SWITCHES = """
     expect-reject-early-data expect-no-offer-early-data use-ticket-callback
     use-ticket-aead-callback enable-ocsp-stapling enable-signed-cert-timestamps
     use-ocsp-callback set-ocsp-in-callback decline-ocsp-callback fail-ocsp-callback
+    permute-extensions
 """.split()
 
 _VALUES: dict[str, Callable[[str], Any]] = {
@@ -211,15 +222,26 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "expect-selected-credential": _number,
     "expect-ocsp-response": _binary,
     "expect-signed-cert-timestamps": _binary,
+    "expect-peer-certificate-type": _number,
+    "expect-peer-rpk-sha256": _binary,
 }
 
-_LISTS = ("curves", "verify-prefs", "expect-peer-verify-pref")
+_LISTS = (
+    "curves",
+    "verify-prefs",
+    "expect-peer-verify-pref",
+    "accepted-peer-cert-types",
+    "available-client-cert-types",
+)
 
 _CREDENTIAL_VALUES: dict[str, Callable[[str], Any]] = {
     "cert-file": _text,
     "key-file": _text,
     "ocsp-response": _binary,
     "signed-cert-timestamps": _binary,
+    "psk-importer-key": _binary,
+    "psk-importer-identity": _binary,
+    "psk-importer-context": _binary,
 }
 
 
@@ -251,8 +273,18 @@ def _credential(name: str, convert: Callable[[str], Any]) -> Callable[[Options, 
     return apply
 
 
-def _new_credential(options: Options, _: str) -> None:
-    options.credentials.append(Credential())
+def _new_credential(kind: str) -> Callable[[Options, str], None]:
+    def apply(options: Options, _: str) -> None:
+        options.credentials.append(Credential(kind))
+
+    return apply
+
+
+def _psk_hash(name: str) -> Callable[[Options, str], None]:
+    def apply(options: Options, _: str) -> None:
+        options.target.psk_importer_hash = name
+
+    return apply
 
 
 def _signing_pref(options: Options, value: str) -> None:
@@ -293,7 +325,10 @@ def _table() -> dict[str, tuple[int, Callable[[Options, str], None]]]:
     for name, convert in _CREDENTIAL_VALUES.items():
         table["-" + name] = 1, _credential(_field(name), convert)
     table["-async"] = 0, _set("use_async", True)
-    table["-new-x509-credential"] = 0, _new_credential
+    for kind in ("x509", "rpk", "psk"):
+        table[f"-new-{kind}-credential"] = 0, _new_credential(kind)
+    for name in ("sha256", "sha384"):
+        table[f"-psk-importer-{name}"] = 0, _psk_hash(name)
     table["-signing-prefs"] = 1, _signing_pref
     table["-must-match-issuer"] = 0, _must_match_issuer
     table["-key-shares"] = 1, _key_share

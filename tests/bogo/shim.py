@@ -16,6 +16,7 @@ bytes arrive one by one.
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import socket
 import struct
@@ -32,6 +33,7 @@ from aiotls.config import Config
 from aiotls.connection import TLSConnection
 from aiotls.enums import Alert, Want
 from aiotls.errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from aiotls.handshake.established import Established
 from tests.bogo import configuration
 from tests.bogo.flags import Options, Unimplemented, parse
 
@@ -397,9 +399,18 @@ class Exchange:
             scts = result.peer.scts if result.peer is not None else ()
             expected = configuration.timestamps(options.expect_signed_cert_timestamps)
             check("the timestamps", scts, expected)
+        if options.expect_peer_certificate_type is not None and result.peer is not None:
+            kind = 0 if result.peer.raw_public_key is None else 2
+            check("the type of the peer's certificate", kind, options.expect_peer_certificate_type)
+        if options.expect_peer_rpk_sha256:
+            key = result.peer.raw_public_key if result.peer is not None else None
+            digest = hashlib.sha256(key or b"").digest()
+            check("the peer's raw key", digest, options.expect_peer_rpk_sha256)
         if options.expect_no_peer_cert:
             check("the peer", result.peer, None)
-        elif not options.server or options.require_any_client_certificate:
+        elif not self._has_shared_key(result) and (
+            not options.server or options.require_any_client_certificate
+        ):
             check("whether there is a peer", result.peer is not None, True)
         if options.expect_verify_result:
             verified = self.state.verified > 0 or result.resumed or result.peer is None
@@ -407,10 +418,17 @@ class Exchange:
         wanted = self.resumed and not options.expect_session_miss
         check("whether the session was resumed", result.resumed, wanted)
         if options.expect_selected_credential is not None:
+            if [credential.kind for credential in options.credentials].count("psk") > 1:
+                raise Unimplemented("which of several shared keys was taken is not told")
             used = self.state.number_of(result.identity)
             check("the credential", used, options.expect_selected_credential)
         if options.server and not self.state.selected:
             raise Unmet("the selection by ClientHello was not called")
+
+    def _has_shared_key(self, result: Established) -> bool:
+        """Whether a key that both sides had took the place of certificates."""
+        given = any(credential.kind == "psk" for credential in self.options.credentials)
+        return given and not result.resumed and result.identity is None and result.peer is None
 
     def _check_early_data_reason(self, reason: str) -> None:
         accepted = self.connection.early_data_accepted

@@ -74,6 +74,7 @@ def test_server_of_keys_alone_refuses_a_client_without_one(client: ClientConfig)
     """RFC 8446, section 4.1.1: handshake_failure, and not the server's own fault."""
     key = ExternalPsk(b"a key", bytes(32))
     server = ServerConfig(psk=lambda identity: key if identity == key.identity else None)
+    client = client.replace(session_cache=None)
     pair = connect(client.replace(psks=[key]), server).check()
     assert pair.client.peer is None
     pair = connect(client, server)
