@@ -31,7 +31,7 @@ from .offer import (
     check_version,
     retry_offer,
 )
-from .psk import PreSharedKey, selected_key
+from .psk import PreSharedKey, resumed_peer, selected_key
 from .record_size import accept_limit
 
 if TYPE_CHECKING:
@@ -204,11 +204,6 @@ async def receive_certificate(
     if isinstance(message, CertificateRequest):
         return check_request(message), await auth.receive_certificate(channel)
     return None, auth.unpack(channel, message)
-
-
-def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
-    """The server as it was verified when the session began."""
-    return key.session.peer if key is not None and key.session is not None else None
 
 
 async def verify_server(

@@ -17,13 +17,13 @@ from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
 from ..crypto.suites import SUITES, TLS13_SUITES, Suite
 from ..enums import Alert, ExtensionType, ProtocolVersion, PskKeyExchangeMode
-from ..errors import CertificateError, DecodeError, ProtocolError, TLSError
+from ..errors import DecodeError, ProtocolError, TLSError
 from ..sessions import Session
 from ..trust import parse_certificate
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
 from ..wire.messages import ClientHello
-from .auth import examine_client
+from .auth import Peer, ask_application, examine_client
 from .channel import resolve
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class PreSharedKey:
         return finished(self.suite, secret, transcript_hash)
 
 
+def resumed_peer(key: PreSharedKey | None) -> Peer | None:
+    """The other side, as it was verified: by a client when the session began, by a server now."""
+    return key.session.peer if key is not None and key.session is not None else None
+
+
 # -- the client's half -----------------------------------------------------------------------------
 
 
@@ -76,11 +81,18 @@ def cache_key(config: ClientConfig, server_name: str | None) -> bytes:
         (server_name or "").encode(),
         trust,
         hashlib.sha256(identity).digest(),
-        config.serial.to_bytes(8, "big") if config.verify or config.select_identity else b"",
+        b"".join(config.raw_public_keys),
+        config.serial.to_bytes(8, "big") if decides_by_itself(config) else b"",
         bytes([config.dangerous_disable_verification, config.dangerous_ignore_server_name]),
     ):
         digest.update(len(part).to_bytes(4, "big") + part)
     return digest.digest()
+
+
+def decides_by_itself(config: ClientConfig) -> bool:
+    """Whether something in the configuration that cannot be compared has a say."""
+    hooks = (config.verify, config.select_identity, config.revocation)
+    return any(hook is not None for hook in hooks)
 
 
 async def take_session(config: ClientConfig, server_name: str | None) -> Session | None:
@@ -215,9 +227,9 @@ async def find_key(
             and SUITES[session.suite].hash_name == suite.hash_name
             and not session.expired(config.clock())
             and session.server_name == hello.extensions.get(ext.SERVER_NAME)
-            and await client_still_good(config, session)
         )
-        if not usable:
+        session = await admit_client(config, session) if usable else None
+        if session is None:
             return None
         return PreSharedKey(identity.identity, session.secret, suite.hash_name, session)
     if config.psk is None:
@@ -237,16 +249,21 @@ async def find_key(
     )
 
 
-async def client_still_good(config: ServerConfig, session: Session) -> bool:
-    """Whether the client that the session stands for would be let in today."""
+async def admit_client(config: ServerConfig, session: Session) -> Session | None:
+    """The session with its client, judged anew; None where it would not be let in today."""
     if config.client_auth is ClientAuth.NONE:
-        return True
+        return session
     if not session.chain:
-        return config.client_auth is ClientAuth.OPTIONAL
+        return session if config.client_auth is ClientAuth.OPTIONAL else None
     try:
-        return (await examine_client(config, session.chain))[1] is None
-    except CertificateError:
-        return False
+        path, refusal = await examine_client(config, session.chain)
+        if refusal is not None:
+            return None
+        peer = Peer(session.chain, session.server_name, path)
+        await ask_application(config, peer)
+    except TLSError:
+        return None
+    return replace(session, peer=peer)
 
 
 async def open_ticket(config: ServerConfig, ticket: bytes) -> Session | None:

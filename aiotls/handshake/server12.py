@@ -41,7 +41,7 @@ from ..wire.messages import (
 from . import auth
 from .established import Established
 from .offer import DOWNGRADE_TLS12
-from .psk import client_still_good, open_ticket
+from .psk import admit_client, open_ticket
 from .record_size import answer_limit
 from .selection import choose_protocol, identities_for, with_fresh_staple
 from .tickets import seal_session, store_session
@@ -173,7 +173,6 @@ async def resume12(
     master = session.secret
     channel.log_secret("CLIENT_RANDOM", master)
     keys = schedule12.key_block(suite, master, hello.random, answer.random)
-    peer = auth.Peer(session.chain, session.server_name) if session.chain else None
     if tickets or ExtensionType.SESSION_TICKET not in hello.extensions:
         await keep12(channel, config, session, b"" if tickets else hello.session_id)
     channel.install_write12(keys.server)
@@ -192,7 +191,7 @@ async def resume12(
         group=None,
         alpn=alpn,
         server_name=session.server_name,
-        peer=peer,
+        peer=session.peer,
         identity=None,
         scheme=None,
         exporter_secret=master,
@@ -364,7 +363,6 @@ async def find_session(config: ServerConfig, hello: ClientHello) -> Session | No
         or session.expired(config.clock())
         or not session.extended_master_secret
         or session.server_name != hello.extensions.get(ext.SERVER_NAME)
-        or not await client_still_good(config, session)
     ):
         return None
     if ExtensionType.EXTENDED_MASTER_SECRET not in hello.extensions:
@@ -373,7 +371,7 @@ async def find_session(config: ServerConfig, hello: ClientHello) -> Session | No
             "the client resumes a session without the extended master secret that it had",
             reason="RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION",
         )
-    return session
+    return await admit_client(config, session)
 
 
 def fresh_number(config: ServerConfig, hello: ClientHello, extended: bool) -> bytes:

@@ -22,7 +22,7 @@ from . import auth
 from .certificate_type import choose_types
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
-from .psk import PreSharedKey, choose_key
+from .psk import choose_key, resumed_peer
 from .record_size import answer_limit
 from .selection import (
     check_second_hello,
@@ -208,13 +208,6 @@ def hello_extensions(share: ext.KeyShareEntry, key_index: int | None) -> Extensi
     if key_index is not None:
         rows.append((ext.PRE_SHARED_KEY_SELECTED, key_index))
     return Extensions.build(rows)
-
-
-def resumed_peer(key: PreSharedKey | None) -> auth.Peer | None:
-    """The client whose certificate the resumed session stands on."""
-    if key is None or key.session is None or not key.session.chain:
-        return None
-    return auth.Peer(key.session.chain, key.session.server_name)
 
 
 def answer_extensions(

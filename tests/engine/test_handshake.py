@@ -13,6 +13,7 @@ from aiotls import (
     ClientAuth,
     ClientConfig,
     Identity,
+    RevocationLists,
     ServerConfig,
     TLSConnection,
     TrustStore,
@@ -29,9 +30,11 @@ from aiotls.enums import (
     ProtocolVersion,
     Want,
 )
+from aiotls.handshake.auth import Peer
 from aiotls.sessions import MemoryReplayGuard, MemorySessionStore, TicketKeyRing
 from aiotls.wire import extensions as ext
 from aiotls.wire.messages import ClientHello, Message
+from tests import certificates
 from tests.conftest import identity
 from tests.engine.pair import Pair, connect
 
@@ -410,3 +413,47 @@ def test_a_resumed_session_does_not_live_longer(client: ClientConfig, server: Se
         resumed.append(pair.server.established.resumed)
         now += 400
     assert resumed == [False, True, True, False]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_application_judges_a_resumed_client_too(
+    client: ClientConfig,
+    server: ServerConfig,
+    client_trust: TrustStore,
+    client_identity: Identity,
+    version: ProtocolVersion,
+) -> None:
+    asked = []
+
+    def verify(peer: Peer) -> None:
+        assert peer.verified_chain
+        asked.append(peer)
+        if len(asked) == 3:
+            raise PermissionError("not any more")
+
+    server = server.replace(client_auth="required", trust=client_trust, verify=verify)
+    client = client.replace(max_version=version, identity=client_identity)
+    for resumed in (False, True):
+        pair = connect(client, server).check()
+        assert pair.server.established is not None
+        assert pair.server.established.resumed is resumed
+        assert pair.server.peer is not None
+        assert pair.server.peer.verified_chain
+    pair = connect(client, server).check()  # refused, and asked again after a full handshake
+    assert pair.server.established is not None
+    assert not pair.server.established.resumed
+    assert len(asked) == 4
+
+
+def test_sessions_of_one_trust_are_not_resumed_under_another(client: ClientConfig) -> None:
+    cache = client.session_cache
+    own = certificates.leaf("localhost").identity
+    server = ServerConfig(identity=own, show_raw_public_key=True)
+    raw = ClientConfig(raw_public_keys=[own.raw_public_key], session_cache=cache)
+    connect(raw, server).check()
+    pair = connect(ClientConfig(session_cache=cache), server)
+    assert pair.client_error is not None
+    lists = RevocationLists([])
+    for other in (client.replace(revocation=lists), client.replace(revocation=lists)):
+        connect(client, server).check()
+        assert connect(other, server).client_error is not None
