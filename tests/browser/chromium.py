@@ -106,6 +106,13 @@ class Chromium:
             raise RuntimeError(result["exceptionDetails"])
         return result["result"].get("value")
 
+    def wait_for(self, condition: str) -> None:
+        """Returns when a JavaScript condition holds in the page; AssertionError after 10 s."""
+        end = time.monotonic() + 10
+        while not self.run(condition):
+            assert time.monotonic() < end, f"never came true in the page: {condition}"
+            time.sleep(0.02)
+
     def click(self, selector: str) -> None:
         """A click of the mouse in the middle of the first element that *selector* finds."""
         place = self.run(

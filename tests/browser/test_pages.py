@@ -81,17 +81,17 @@ def test_a_click_on_a_flight_opens_its_message(browser: Chromium, page: Path) ->
     assert count == browser.run("document.querySelectorAll('details').length") >= 7
     assert browser.run("document.querySelectorAll('details[open]').length") == 0
     browser.click("a.message[href='#m1'] text")
-    assert browser.run("new Promise(done => setTimeout(done, 200)) && document.title")
-    assert browser.run("document.querySelectorAll('details[open]').length") == 1
+    browser.wait_for("document.querySelectorAll('details[open]').length == 1")
     assert "ClientHello" in browser.run("document.querySelector('details[open]').innerText")
 
 
 def test_a_field_lights_up_its_bytes(browser: Chromium, page: Path) -> None:
     browser.open("about:blank")  # to another fragment of the same page is no navigation
     browser.open(page.as_uri() + "#m1")
-    assert browser.run("document.getElementById('m1').open") is True
+    browser.wait_for("document.getElementById('m1').open")
     browser.hover("#m1 tbody tr:nth-child(2) td:nth-child(3)")
     lit = "[...document.querySelectorAll('#m1 span.lit')].map(e => e.textContent)"
+    browser.wait_for(f"{lit}.length == 1")
     assert len(browser.run(lit)) == 1
     assert re.fullmatch(r"[0-9a-f]{2}( [0-9a-f]{2}){2}", browser.run(lit)[0])
 
