@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"inspection", "transport", "phases", "streams", "endpoints", "stream_handshake", "loop"}
     ),
     frozenset({"openssl", "ssl", "trace", "contrib"}),
-    frozenset({"cli", "__main__", "__init__"}),
+    frozenset({"bench", "cli", "__main__", "__init__"}),
 )
 ENGINE = range(5)
 

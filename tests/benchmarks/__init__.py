@@ -1,0 +1,1 @@
+"""The whole suite: ``python -m tests.benchmarks``. The measuring itself is in aiotls.bench."""

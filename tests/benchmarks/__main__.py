@@ -1,0 +1,155 @@
+"""python -m tests.benchmarks: the stacks beside each other, on this machine.
+
+python -m tests.benchmarks                         everything, about ten minutes
+python -m tests.benchmarks --only handshake        the works whose name has this word
+python -m tests.benchmarks --smallest              only to see that it works
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from aiotls.bench import contest, engines, report, stacks, works
+from aiotls.bench.contest import Couple, Entry, Solo
+from aiotls.bench.settings import SUITES, Settings
+
+from . import footprint, page
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--scale", type=float, default=1.0, help="how much work in one round")
+    parser.add_argument("--stacks", default=",".join(stacks.STACKS))
+    parser.add_argument("--loops", default=",".join(stacks.LOOPS))
+    parser.add_argument("--only", default="", help="only works with one of these words: a|b")
+    parser.add_argument("--suite", default="aes128", choices=SUITES)
+    parser.add_argument("--version", default="1.3", choices=["1.3", "1.2"])
+    parser.add_argument("--connections", type=int, default=2000, help="idle ones, for memory")
+    parser.add_argument("--live", default="100,1000,10000", help="connections, for growth")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--page", type=Path, help="where the drawing goes, SVG in HTML")
+    parser.add_argument("--smallest", action="store_true", help="only to see that it works")
+    options = parser.parse_args()
+    if options.smallest:
+        options.rounds, options.scale = 1, 0.02
+        options.connections, options.live = 20, "10,20"
+    return options
+
+
+class Suite:
+    """One run: what is chosen, and what came out."""
+
+    def __init__(self, options: argparse.Namespace, settings: Settings) -> None:
+        self.options = options
+        self.settings = settings
+        self.entries: list[Entry] = [
+            (stack, loop)
+            for loop in options.loops.split(",")
+            for stack in options.stacks.split(",")
+            if stacks.available(stack, loop)
+        ]
+        self.result: dict[str, Any] = {
+            "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "machine": report.machine(),
+            "suite": SUITES[options.suite][0],
+            "version": options.version,
+            "rounds": options.rounds,
+            "works": [],
+        }
+
+    def chosen(self, name: str) -> bool:
+        words = self.options.only.split("|")
+        return any(word in name for word in words)
+
+    def run(self) -> None:
+        self.contests()
+        self.engines()
+        if self.chosen("idle memory"):
+            self.memory()
+        if self.chosen("import"):
+            self.imports()
+        if self.chosen("live"):
+            self.live()
+
+    def _rows(self, taking_part: list[Couple] | list[Solo], rows: Iterable[works.Work]) -> None:
+        chosen = [work for work in rows if self.chosen(work.name)]
+        options = self.options
+        for row in contest.run(taking_part, chosen, options.rounds, options.scale):
+            print(report.table(row), flush=True)
+            self.result["works"].append(report.plain(row))
+
+    def contests(self) -> None:
+        if any(self.chosen(work.name) for work in works.WORKS):
+            with contest.contestants(Couple, self.entries, self.settings) as couples:
+                self._rows(couples, works.WORKS)
+
+    def engines(self) -> None:
+        if any(self.chosen(work.name) for work in engines.WORKS):
+            names = self.options.stacks.split(",")
+            entries = [
+                (name, "memory")
+                for name in engines.ENGINES
+                if engines.available(name) and (name in names or name == "pyOpenSSL")
+            ]
+            with contest.contestants(Solo, entries, self.settings) as solos:
+                self._rows(solos, engines.WORKS)
+
+    def memory(self) -> None:
+        count = self.options.connections
+        print(f"idle memory: KiB for each of {count} connections, by side")
+        found = self.result["memory"] = []
+        for line in footprint.memory(self.entries, self.settings, count):
+            found.append(line)
+            stack, loop = line["entry"]
+            client, server = line["client"] / 1024, line["server"] / 1024
+            print(f"  {loop:8}{stack:12} client {client:7.1f}  server {server:7.1f}", flush=True)
+
+    def imports(self) -> None:
+        times = footprint.imports(3 * self.options.rounds)
+        self.result["imports"] = times
+        base, ours = times.values()
+        ratio = report.Ratio.of(a / b for a, b in zip(ours, base, strict=True))
+        print("import: milliseconds of CPU")
+        for name, values in times.items():
+            print(f"  {name:36}{1e3 * median(values):8.1f}")
+        print(f"  ratio {ratio}")
+
+    def live(self) -> None:
+        counts = [int(count) for count in self.options.live.split(",")]
+        wanted = {"tcp", "ssl", "aiotls"}
+        entries = [entry for entry in self.entries if entry[0] in wanted]
+        visits = max(20, round(2000 * self.options.scale))
+        print("live connections: microseconds of CPU to open one, and for a request on one")
+        found = self.result["live"] = []
+        for line in footprint.live(entries, self.settings, counts, self.options.rounds, visits):
+            found.append(line)
+            stack, loop = line["entry"]
+            print(
+                f"  {loop:8}{stack:12}{line['connections']:7} open {1e6 * line['open']:8.1f}"
+                f"  request {1e6 * line['request']:7.2f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    options = arguments()
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Settings.create(Path(directory), options.version, options.suite)
+        suite = Suite(options, settings)
+        suite.run()
+    if options.json is not None:
+        options.json.write_text(json.dumps(suite.result, indent=1) + "\n")
+    if options.page is not None:
+        options.page.write_text(page.draw(suite.result))
+
+
+main()
