@@ -15,7 +15,7 @@ from cryptography.x509 import ExtensionNotFound, KeyUsage
 from cryptography.x509.oid import ExtensionOID
 
 from ..compression import compress, expand
-from ..config import ClientConfig, Config, ServerConfig
+from ..config import CertificateQuery, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..delegation import DelegatedCredential, invalid
 from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
@@ -85,6 +85,19 @@ class Peer:
 
 
 # -- proving one's own identity --------------------------------------------------------------------
+
+
+async def choose_identity(
+    config: ClientConfig,
+    server_name: str | None,
+    schemes: tuple[int, ...],
+    authorities: tuple[bytes, ...],
+) -> Identity | None:
+    """What a client shows to a server that asks, by its own choice or the application's."""
+    if config.select_identity is None:
+        return config.identity
+    query = CertificateQuery(server_name, schemes, authorities)
+    return await resolve(config.select_identity(query))
 
 
 def choose_scheme(identity: Identity, offered: Sequence[int]) -> SignatureScheme | None:

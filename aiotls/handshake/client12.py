@@ -256,12 +256,12 @@ async def show_identity(
     """Sends the client's Certificate, an empty one where there is nothing to show."""
     config = offer.config
     identity = config.identity
+    query = CertificateQuery(
+        offer.server_name, request.schemes, request.authorities, tuple(request.types)
+    )
     if config.select_identity is not None:
-        query = CertificateQuery(offer.server_name, request.schemes, request.authorities)
         identity = await resolve(config.select_identity(query))
-    scheme = None
-    if identity is not None:
-        scheme = next((s for s in identity.schemes12 if s in request.schemes), None)
+    scheme = query.scheme_for(identity) if identity is not None else None
     channel.send(Certificate12(identity.chain if identity is not None and scheme else ()))
     return (identity, scheme) if scheme is not None else (None, None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..config import CertificateQuery
 from ..crypto.schedule13 import EarlySecret, HandshakeSecret, finished
 from ..crypto.suites import SUITES
 from ..enums import Alert, NamedGroup, ProtocolVersion, SignatureScheme
@@ -21,7 +20,7 @@ from ..wire.messages import (
 )
 from . import auth
 from .certificate_type import check_types
-from .channel import Channel, resolve
+from .channel import Channel
 from .early import check_acceptance, sendable, withdraw
 from .established import Established
 from .offer import (
@@ -249,11 +248,8 @@ async def prove_identity(
     """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
     config = offer.config
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
-    identity = config.identity
-    if config.select_identity is not None:
-        authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
-        query = CertificateQuery(offer.server_name, schemes, authorities)
-        identity = await resolve(config.select_identity(query))
+    authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
+    identity = await auth.choose_identity(config, offer.server_name, schemes, authorities)
     scheme = None if identity is None else auth.choose_scheme(identity, schemes)
     if identity is None or scheme is None:
         channel.send(Certificate(request.context, ()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..compression import expand
-from ..config import CertificateQuery, ClientAuth, ClientConfig, Config, ServerConfig
+from ..config import ClientAuth, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..crypto.aead import Opener13, Sealer13
 from ..crypto.schedule13 import finished
@@ -26,7 +26,6 @@ from ..wire.messages import (
     Finished,
 )
 from . import auth
-from .channel import resolve
 from .server13 import certificate_request
 
 if TYPE_CHECKING:
@@ -135,11 +134,8 @@ async def answer_request(
     transcript = transcript.copy()
     transcript.add(request.encode())
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
-    identity = config.identity
-    if config.select_identity is not None:
-        authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
-        query = CertificateQuery(established.server_name, schemes, authorities)
-        identity = await resolve(config.select_identity(query))
+    authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
+    identity = await auth.choose_identity(config, established.server_name, schemes, authorities)
     scheme = None if identity is None else auth.choose_scheme(identity, schemes)
     if identity is None or scheme is None:
         flight = Certificate(request.context, ()).encode()
