@@ -24,7 +24,7 @@ from .compression import ALGORITHMS
 from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.schedule13 import import_psk
-from .crypto.signatures import DEFAULT_SCHEMES
+from .crypto.signatures import DEFAULT_SCHEMES, client_certificate_type
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
 from .delegation import DelegatedCredential
 from .enums import (
@@ -585,6 +585,18 @@ class CertificateQuery:
     signature_schemes: tuple[int, ...]
     authorities: tuple[bytes, ...]
     """DER names of the authorities that the server accepts; empty: any."""
+
+    certificate_types: tuple[int, ...] | None = None
+    """In TLS 1.2 also the kinds of keys that it takes (RFC 5246, section 7.4.4), 1 for RSA and 64
+    for ECDSA and EdDSA. None in TLS 1.3, where the schemes say it all."""
+
+    def scheme_for(self, identity: Identity) -> SignatureScheme | None:
+        """What *identity* would sign with; None where the server could not verify it."""
+        able = identity.schemes
+        if self.certificate_types is not None:
+            types = self.certificate_types
+            able = tuple(s for s in identity.schemes12 if client_certificate_type(s) in types)
+        return next((scheme for scheme in able if scheme in self.signature_schemes), None)
 
 
 SCHEMES = frozenset(DEFAULT_SCHEMES)

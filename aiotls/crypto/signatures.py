@@ -186,6 +186,15 @@ def fits_suite(scheme: int, suite: Suite) -> bool:
     return suite.signature == ("RSA" if row.public is rsa.RSAPublicKey else "ECDSA")
 
 
+def client_certificate_type(scheme: int) -> int:
+    """The ClientCertificateType of TLS 1.2 that allows a scheme: rsa_sign or ecdsa_sign.
+
+    RFC 5246, section 7.4.4; RFC 8422, section 5.5, by which the latter goes for EdDSA too.
+    """
+    row = _SCHEMES.get(scheme)
+    return 1 if row is not None and row.public is rsa.RSAPublicKey else 64
+
+
 # -- the schemes -----------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from aiotls import ClientAuth, ClientConfig, ServerConfig, TrustStore
+from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig, TrustStore
+from aiotls.config import CertificateQuery
 from aiotls.enums import Alert, NamedGroup, ProtocolVersion
 from aiotls.errors import AlertReceived, CertificateError, ProtocolError
-from aiotls.wire.messages import Certificate12
+from aiotls.wire.messages import Certificate12, CertificateRequest12
 from tests import certificates
 from tests.engine.pair import connect
 from tests.negative.test_server_hello import on
@@ -124,3 +127,40 @@ def test_server_takes_no_certificate_of_a_client_by_the_systems_word(
     pair = connect(client, server)
     assert isinstance(pair.server_error, CertificateError)
     assert pair.server_error.alert == Alert.UNSUPPORTED_CERTIFICATE
+
+
+@pytest.mark.parametrize(
+    ("kind", "types"), [("p256", b"\x01"), ("ed25519", b"\x01"), ("rsa", b"\x40")]
+)
+def test_client_shows_no_key_of_a_kind_that_the_server_did_not_ask_for_in_tls_1_2(
+    kind: str, types: bytes
+) -> None:
+    """RFC 5246, section 7.4.6; RFC 8422, section 5.5."""
+    server_leaf = certificates.leaf("localhost")
+    own = certificates.leaf("client", key_kind=kind)
+    queries: list[CertificateQuery] = []
+
+    def select(query: CertificateQuery) -> Identity:
+        queries.append(query)
+        return own.identity
+
+    client = ClientConfig(
+        trust=server_leaf.trust,
+        select_identity=select,
+        max_version=ProtocolVersion.TLSv1_2,
+        session_cache=None,
+    )
+    server = ServerConfig(
+        identity=server_leaf.identity, client_auth=ClientAuth.OPTIONAL, trust=own.trust
+    )
+    pair = connect(
+        client,
+        server,
+        server_sends=on(CertificateRequest12, lambda message: replace(message, types=types)),
+    ).check()
+    assert pair.server.peer is None
+    assert queries[0].certificate_types == tuple(types)
+    assert queries[0].scheme_for(own.identity) is None
+    pair = connect(client, server).check()
+    assert pair.server.peer is not None
+    assert queries[1].scheme_for(own.identity) == pair.server.peer.scheme
