@@ -565,6 +565,7 @@ class SSLContext(ssl.SSLContext):
     def keylog_filename(self, value: str | os.PathLike[str] | None) -> None:
         log = None
         if value is not None:
+            value = os.fspath(value)  # a number would be a file descriptor, which is not ours
             with open(value, "ab") as file:  # for the error that callers expect
                 empty = file.tell() == 0
             log = _ContextKeyLog(value)
@@ -604,7 +605,8 @@ class _ContextKeyLog(KeyLogFile):
     """A key log that is closed when the last context and connection have let it go."""
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(AttributeError):  # it could not be opened
+            self.close()
 
 
 def _deprecated(message: str) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .context import SSLContext
 
 
+DEFAULT_TIMEOUT = 7200
+"""Seconds; what OpenSSL has for a session of TLS 1.2, whatever its ticket's lifetime."""
+
+
 class SSLSession:
     """What a client can resume: ``session = sock.session``, ``wrap_socket(…, session=session)``.
 
@@ -41,7 +45,7 @@ class SSLSession:
         """What tells it from others; it is not secret."""
         self.time = int(session.created)
         """When it was made, in seconds since the epoch."""
-        self.timeout = min(session.lifetime, MAX_LIFETIME)
+        self.timeout = min(session.lifetime, MAX_LIFETIME) if tls13 else DEFAULT_TIMEOUT
         """For how many seconds it can be resumed."""
         self.ticket_lifetime_hint = session.lifetime if session.ticket else 0
         """What the server said about that, in seconds; 0 without a ticket."""

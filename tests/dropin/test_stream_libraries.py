@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import sys
 import threading
@@ -168,12 +169,12 @@ def test_trio(pairing: tuple[str, str], files: Files) -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             listeners = await nursery.start(
-                lambda task_status: trio.serve_ssl_over_tcp(
+                functools.partial(
+                    trio.serve_ssl_over_tcp,
                     echo,
                     0,
                     server_context(server, files),
                     host="127.0.0.1",
-                    task_status=task_status,
                 )
             )
             port = listeners[0].transport_listener.socket.getsockname()[1]
