@@ -117,7 +117,7 @@ class Opener13:
                 f"{self.max_plaintext}",
                 reason="DATA_LENGTH_TOO_LONG",
             )
-        if inner and inner[-1]:
+        if inner and inner[-1] > ContentType.CHANGE_CIPHER_SPEC:
             return inner[-1], inner[:-1]
         content = inner.rstrip(b"\0")
         if not content:  # 5.4: no non-zero octet in the cleartext
@@ -125,6 +125,12 @@ class Opener13:
                 Alert.UNEXPECTED_MESSAGE,
                 "the peer sent a record that holds nothing but padding",
                 reason="BAD_RECORD_TYPE",
+            )
+        if content[-1] <= ContentType.CHANGE_CIPHER_SPEC:  # 5: it is never protected
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent a protected {ContentType.label(content[-1]).lower()} record",
+                reason="UNEXPECTED_RECORD",
             )
         return content[-1], content[:-1]
 
@@ -217,7 +223,8 @@ class Opener12:
         length = len(fragment) - explicit - 16
         if length < 0:
             raise _bad_record()
-        extra = (sequence << 40 | header[0] << 32 | 0x0303 << 16 | length).to_bytes(13, "big")
+        kind_and_version = header[0] << 16 | header[1] << 8 | header[2]
+        extra = (sequence << 40 | kind_and_version << 16 | length).to_bytes(13, "big")
         try:
             content = self._decrypt(nonce.to_bytes(12, "big"), fragment[explicit:], extra)
         except InvalidTag:

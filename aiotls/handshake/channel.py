@@ -210,6 +210,12 @@ class Channel:
             self._take_alert(content)
         elif kind == ContentType.CHANGE_CIPHER_SPEC:
             self._take_ccs(content)
+        elif kind != ContentType.APPLICATION_DATA:  # inside a protected record anything can stand
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                f"the peer sent a record of the unknown type {kind}",
+                reason="UNEXPECTED_RECORD",
+            )
         elif self.early_data is not None:
             self.early_data(content)
         else:

@@ -11,7 +11,7 @@ from aiotls.crypto.aead import Opener13, Sealer13
 from aiotls.enums import Alert, ContentType, ProtocolVersion
 from aiotls.errors import AlertReceived
 from aiotls.record import RecordReader
-from aiotls.wire.messages import KeyUpdate
+from aiotls.wire.messages import Finished, KeyUpdate, Message
 from tests.engine.pair import Pair, connect
 
 VERSIONS = [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3]
@@ -373,3 +373,44 @@ def test_a_client_that_speaks_no_tls(server: ServerConfig, stream: bytes, reason
     with pytest.raises(ProtocolError) as caught:
         connection.receive_data(stream)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("kind", [19, 20, 24, 255])
+def test_a_protected_record_of_a_kind_that_is_never_protected_ends_the_handshake(
+    kind: int, client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5: a protected change_cipher_spec MUST be answered so."""
+    pair = Pair(TLSConnection(client, "localhost"), TLSConnection(server))
+    channel = pair.server._channel
+    assert channel is not None
+    send = channel.send
+
+    def hostile(message: Message) -> None:
+        if isinstance(message, Finished):
+            channel._write_flight()
+            sealer = channel.writer.sealer
+            assert isinstance(sealer, Sealer13)
+            header = bytes([23, 3, 3, 0, 18])
+            nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
+            channel.writer.put_back(
+                channel.writer.take() + header + sealer._encrypt(nonce, bytes([1, kind]), header)
+            )
+            sealer.sequence += 1
+        send(message)
+
+    channel.send = hostile  # type: ignore[method-assign]
+    pair.pump()
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.UNEXPECTED_MESSAGE
+    assert isinstance(pair.server_error, AlertReceived)
+
+
+def test_the_version_in_a_record_of_tls12_is_authenticated(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5246, section 6.2.3.3: the additional data carries the version as it came."""
+    pair = connect(client.replace(max_version=ProtocolVersion.TLSv1_2), server).check()
+    pair.server.write(b"data")
+    stream = bytearray(pair.server.data_to_send())
+    stream[2] = 1
+    client_dies(pair, bytes(stream), Alert.BAD_RECORD_MAC)
