@@ -84,7 +84,7 @@ async def server13(
     if early_data:
         early_traffic = early.client_early_traffic(hello_digest)
         channel.log_secret("CLIENT_EARLY_TRAFFIC_SECRET", early_traffic)
-        channel.install_read(early_traffic)
+        channel.install_read(early_traffic, plain_alerts=True)  # it may give up before using them
     else:
         refuse(channel, config, hello)
         channel.install_read(client_secret, plain_alerts=True)
