@@ -39,7 +39,7 @@ from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.post_auth import Answer, LateAuthentication
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
-from .record import RecordReader, RecordWriter
+from .record import APPLICATION_DATA, RecordReader, RecordWriter
 from .trust import check_name, parse_certificate
 from .wire.extensions import Context
 from .wire.messages import CertificateRequest, NewSessionTicket
@@ -106,7 +106,7 @@ class TLSConnection:
         self._coroutine: Coroutine[Any, None, Established] | None = None
         self._driven = False
         self._result: Established | None = None
-        self._post = PostHandshake(self._reader, config.max_handshake_message, config.observer)
+        self._post: PostHandshake | None = None
         self._plaintext: list[bytes] = []
         self._readable = 0
         self._empty_records = 0
@@ -291,6 +291,11 @@ class TLSConnection:
         """
         return self._reader.missing
 
+    @property
+    def buffered(self) -> int:
+        """How many bytes of a record that is not complete have arrived."""
+        return self._reader.buffered
+
     def receive_eof(self) -> None:
         """The peer closed the stream. Without its close_notify that is Truncated (section 6.1)."""
         if self.peer_closed or self.error is not None:
@@ -333,17 +338,20 @@ class TLSConnection:
         if self.peer_closed or self.error is not None:
             return  # 6.1: what comes after close_notify is ignored
         try:
-            plaintext = self._plaintext
+            plaintext, post = self._plaintext, self._post
             for kind, content in self._reader.records(data):
-                if kind == ContentType.APPLICATION_DATA:
+                if kind == APPLICATION_DATA:
                     if content:
-                        self._post.data_arrived()
+                        if post is not None:
+                            post.data_arrived()
                         plaintext.append(content)
                         self._readable += len(content)
                         self._empty_records = 0
                     else:
                         self._take_empty_record()
-                elif not self._take_control(kind, content):
+                elif self._take_control(kind, content):
+                    post = self._post
+                else:
                     break
             opener = self._reader.opener
             if opener.sequence >= opener.limit and not self.close_notify_sent:
@@ -364,10 +372,15 @@ class TLSConnection:
 
     def _take_control(self, kind: int, content: bytes) -> bool:
         """Anything that is not application data. False when nothing after it counts."""
+        post = self._post
         if kind == ContentType.HANDSHAKE:
-            for message, body in self._post.take(content):
+            if post is None:
+                config = self.config
+                limit, observer = config.max_handshake_message, config.observer
+                post = self._post = PostHandshake(self._reader, limit, observer)
+            for message, body in post.take(content):
                 self._take_message(message, body)
-        elif self._post.interrupted:
+        elif post is not None and post.interrupted:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 "the peer sent another record in the middle of a handshake message",
@@ -503,9 +516,11 @@ class TLSConnection:
                 self._writer.put_back(data)  # it goes before the alert, at the next call
                 raise
             return data
-        if self._post.response_due and not self.close_notify_sent and self.error is None:
-            self._post.response_due = False
-            update_sending_key(self._writer, request=False)
+        post = self._post
+        if post is not None and post.response_due:
+            if not self.close_notify_sent and self.error is None:
+                post.response_due = False
+                update_sending_key(self._writer, request=False)
         return self._writer.take()
 
     def write(self, data: Bytes) -> int:
@@ -518,12 +533,13 @@ class TLSConnection:
             if self.close_notify_sent:
                 raise UsageError("data cannot be written after close_notify was sent")
             raise UsageError("data cannot be written before the handshake is complete")
-        if self._post.response_due:
-            self._post.response_due = False
+        post = self._post
+        if post is not None and post.response_due:
+            post.response_due = False
             update_sending_key(self._writer, request=False)
         if len(data):
             writer = self._writer
-            writer.write(ContentType.APPLICATION_DATA, data)
+            writer.write(APPLICATION_DATA, data)
             if writer.sealer.sequence >= writer.sealer.limit:
                 # RFC 8446, section 5.5; RFC 9846 makes it a MUST
                 update_sending_key(writer, request=False)

@@ -6,5 +6,15 @@ from __future__ import annotations
 
 from .bio import *
 from .bio_kinds import *
+from .ciphers import *
+from .connection import SSL as SSL
+from .constants import *
+from .context import *
 from .errors import *
+from .findings import *
 from .reasons import *
+from .sessions import *
+from .setup import *
+from .ssl import *
+from .suspension import pending as pending
+from .verification import *

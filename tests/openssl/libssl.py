@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import (
+    CFUNCTYPE,
     POINTER,
     byref,
     c_char_p,
     c_int,
     c_long,
     c_size_t,
+    c_ubyte,
+    c_uint,
     c_uint64,
     c_ulong,
     c_void_p,
@@ -235,3 +238,382 @@ def BIO_should_retry(bio: int) -> int:
 
 def BIO_get_retry_flags(bio: int) -> int:
     return int(BIO_test_flags(bio, 15))
+
+
+# -- contexts --------------------------------------------------------------------------------------
+
+_kept: list[Any] = []  # callbacks that C still holds
+
+
+def _keep(prototype: Any, function: Any) -> Any:
+    if function is None:
+        return prototype()
+    wrapped = prototype(function)
+    _kept.append(wrapped)
+    return wrapped
+
+
+TLS_method = _bind(ssl, "TLS_method", P)
+TLS_client_method = _bind(ssl, "TLS_client_method", P)
+TLS_server_method = _bind(ssl, "TLS_server_method", P)
+SSL_CTX_new = _bind(ssl, "SSL_CTX_new", P, P)
+SSL_CTX_free = _bind(ssl, "SSL_CTX_free", None, P)
+SSL_CTX_check_private_key = _bind(ssl, "SSL_CTX_check_private_key", N, P)
+SSL_CTX_set_options = _bind(ssl, "SSL_CTX_set_options", c_uint64, P, c_uint64)
+SSL_CTX_clear_options = _bind(ssl, "SSL_CTX_clear_options", c_uint64, P, c_uint64)
+SSL_CTX_get_options = _bind(ssl, "SSL_CTX_get_options", c_uint64, P)
+SSL_CTX_set_num_tickets = _bind(ssl, "SSL_CTX_set_num_tickets", N, P, Z)
+SSL_CTX_set_default_verify_paths = _bind(ssl, "SSL_CTX_set_default_verify_paths", N, P)
+SSL_CTX_set_quiet_shutdown = _bind(ssl, "SSL_CTX_set_quiet_shutdown", None, P, N)
+_ctx_ctrl = _bind(ssl, "SSL_CTX_ctrl", L, P, N, L, P)
+_ctx_callback_ctrl = _bind(ssl, "SSL_CTX_callback_ctrl", L, P, N, P)
+_ctx_chain_file = _bind(ssl, "SSL_CTX_use_certificate_chain_file", N, P, S)
+_ctx_cert_file = _bind(ssl, "SSL_CTX_use_certificate_file", N, P, S, N)
+_ctx_key_file = _bind(ssl, "SSL_CTX_use_PrivateKey_file", N, P, S, N)
+_ctx_locations = _bind(ssl, "SSL_CTX_load_verify_locations", N, P, S, S)
+_ctx_ciphersuites = _bind(ssl, "SSL_CTX_set_ciphersuites", N, P, S)
+_ctx_cipher_list = _bind(ssl, "SSL_CTX_set_cipher_list", N, P, S)
+_ctx_sid_context = _bind(ssl, "SSL_CTX_set_session_id_context", N, P, S, c_uint)
+_ctx_alpn_protos = _bind(ssl, "SSL_CTX_set_alpn_protos", N, P, S, c_uint)
+
+
+def _path(file: str | None) -> bytes | None:
+    return file.encode() if file is not None else None
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def SSL_CTX_use_certificate_chain_file(ctx: int, file: str) -> int:
+    return int(_ctx_chain_file(ctx, _path(file)))
+
+
+def SSL_CTX_use_certificate_file(ctx: int, file: str, filetype: int) -> int:
+    return int(_ctx_cert_file(ctx, _path(file), filetype))
+
+
+def SSL_CTX_use_PrivateKey_file(ctx: int, file: str, filetype: int) -> int:
+    return int(_ctx_key_file(ctx, _path(file), filetype))
+
+
+def SSL_CTX_load_verify_locations(ctx: int, file: str | None, path: str | None) -> int:
+    return int(_ctx_locations(ctx, _path(file), _path(path)))
+
+
+def SSL_CTX_set_ciphersuites(ctx: int, string: str) -> int:
+    return int(_ctx_ciphersuites(ctx, _bytes(string)))
+
+
+def SSL_CTX_set_cipher_list(ctx: int, string: str) -> int:
+    return int(_ctx_cipher_list(ctx, _bytes(string)))
+
+
+def SSL_CTX_set_session_id_context(ctx: int, context: bytes, length: int) -> int:
+    return int(_ctx_sid_context(ctx, context, length))
+
+
+def SSL_CTX_set_alpn_protos(ctx: int, protos: bytes, length: int) -> int:
+    return int(_ctx_alpn_protos(ctx, protos, length))
+
+
+def SSL_CTX_set1_groups_list(ctx: int, string: str) -> int:
+    return int(_ctx_ctrl(ctx, 92, 0, c_char_p(_bytes(string))))
+
+
+def SSL_CTX_set1_sigalgs_list(ctx: int, string: str) -> int:
+    return int(_ctx_ctrl(ctx, 98, 0, c_char_p(_bytes(string))))
+
+
+def SSL_CTX_set_min_proto_version(ctx: int, version: int) -> int:
+    return int(_ctx_ctrl(ctx, 123, version, None))
+
+
+def SSL_CTX_set_max_proto_version(ctx: int, version: int) -> int:
+    return int(_ctx_ctrl(ctx, 124, version, None))
+
+
+def SSL_CTX_get_min_proto_version(ctx: int) -> int:
+    return int(_ctx_ctrl(ctx, 130, 0, None))
+
+
+def SSL_CTX_get_max_proto_version(ctx: int) -> int:
+    return int(_ctx_ctrl(ctx, 131, 0, None))
+
+
+def SSL_CTX_set_mode(ctx: int, mode: int) -> int:
+    return int(_ctx_ctrl(ctx, 33, mode, None))
+
+
+def SSL_CTX_clear_mode(ctx: int, mode: int) -> int:
+    return int(_ctx_ctrl(ctx, 78, mode, None))
+
+
+def SSL_CTX_set_session_cache_mode(ctx: int, mode: int) -> int:
+    return int(_ctx_ctrl(ctx, 44, mode, None))
+
+
+_VERIFY = CFUNCTYPE(N, N, P)
+_APP_VERIFY = CFUNCTYPE(N, P, P)
+_CERT = CFUNCTYPE(N, P, P)
+_INFO = CFUNCTYPE(None, P, N, N)
+_HELLO = CFUNCTYPE(N, P, POINTER(N), P)
+_ALPN = CFUNCTYPE(N, P, POINTER(P), POINTER(c_ubyte), P, c_uint, P)
+_KEYLOG = CFUNCTYPE(None, P, S)
+_NEW_SESSION = CFUNCTYPE(N, P, P)
+_MESSAGE = CFUNCTYPE(None, N, N, N, P, Z, P, P)
+_set_verify = _bind(ssl, "SSL_CTX_set_verify", None, P, N, _VERIFY)
+_set_app_verify = _bind(ssl, "SSL_CTX_set_cert_verify_callback", None, P, _APP_VERIFY, P)
+_set_cert_cb = _bind(ssl, "SSL_CTX_set_cert_cb", None, P, _CERT, P)
+_set_info = _bind(ssl, "SSL_CTX_set_info_callback", None, P, _INFO)
+_set_hello = _bind(ssl, "SSL_CTX_set_client_hello_cb", None, P, _HELLO, P)
+_set_alpn_cb = _bind(ssl, "SSL_CTX_set_alpn_select_cb", None, P, _ALPN, P)
+_set_keylog = _bind(ssl, "SSL_CTX_set_keylog_callback", None, P, _KEYLOG)
+_set_new_session = _bind(ssl, "SSL_CTX_sess_set_new_cb", None, P, _NEW_SESSION)
+_set_message = _bind(ssl, "SSL_CTX_set_msg_callback", None, P, _MESSAGE)
+
+
+def SSL_CTX_set_verify(ctx: int, mode: int, callback: Any) -> None:
+    _set_verify(ctx, mode, _keep(_VERIFY, callback))
+
+
+def SSL_CTX_set_cert_verify_callback(ctx: int, callback: Any, arg: Any) -> None:
+    _set_app_verify(ctx, _keep(_APP_VERIFY, lambda store, _: callback(store, arg)), None)
+
+
+def SSL_CTX_set_cert_cb(ctx: int, callback: Any, arg: Any) -> None:
+    _set_cert_cb(ctx, _keep(_CERT, lambda s, _: callback(s, arg)), None)
+
+
+def SSL_CTX_set_info_callback(ctx: int, callback: Any) -> None:
+    _set_info(ctx, _keep(_INFO, callback))
+
+
+def SSL_CTX_set_msg_callback(ctx: int, callback: Any) -> None:
+    def call(written: int, version: int, kind: int, buf: int, size: int, s: int, arg: Any) -> None:
+        callback(written, version, kind, ctypes.string_at(buf, size), size, s, arg)
+
+    _set_message(ctx, _keep(_MESSAGE, call))
+
+
+def SSL_CTX_set_keylog_callback(ctx: int, callback: Any) -> None:
+    _set_keylog(ctx, _keep(_KEYLOG, lambda s, line: callback(s, line.decode())))
+
+
+def SSL_CTX_sess_set_new_cb(ctx: int, callback: Any) -> None:
+    _set_new_session(ctx, _keep(_NEW_SESSION, callback))
+
+
+def _with_alert(callback: Any, arg: Any) -> Any:
+    def call(s: int, al: Any, _: Any) -> int:
+        answer = callback(s, al[0], arg)
+        if isinstance(answer, tuple):
+            answer, al[0] = answer
+        return int(answer)
+
+    return call
+
+
+def SSL_CTX_set_client_hello_cb(ctx: int, callback: Any, arg: Any) -> None:
+    _set_hello(ctx, _keep(_HELLO, _with_alert(callback, arg)), None)
+
+
+def SSL_CTX_set_tlsext_servername_callback(ctx: int, callback: Any) -> int:
+    wrapped = _keep(_HELLO, _with_alert(callback, None))
+    return int(_ctx_callback_ctrl(ctx, 53, ctypes.cast(wrapped, c_void_p)))
+
+
+def SSL_CTX_set_alpn_select_cb(ctx: int, callback: Any, arg: Any) -> None:
+    def call(s: int, out: Any, outlen: Any, data: int, size: int, _: Any) -> int:
+        answer = callback(s, ctypes.string_at(data, size), arg)
+        code, protocol = answer if isinstance(answer, tuple) else (answer, b"")
+        if protocol:
+            held = ctypes.create_string_buffer(protocol, len(protocol))
+            _kept.append(held)
+            out[0], outlen[0] = ctypes.addressof(held), len(protocol)
+        return int(code)
+
+    _set_alpn_cb(ctx, _keep(_ALPN, call), None)
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+SSL_new = _bind(ssl, "SSL_new", P, P)
+SSL_free = _bind(ssl, "SSL_free", None, P)
+SSL_clear = _bind(ssl, "SSL_clear", N, P)
+SSL_set_connect_state = _bind(ssl, "SSL_set_connect_state", None, P)
+SSL_set_accept_state = _bind(ssl, "SSL_set_accept_state", None, P)
+SSL_is_server = _bind(ssl, "SSL_is_server", N, P)
+SSL_set_bio = _bind(ssl, "SSL_set_bio", None, P, P, P)
+SSL_set0_rbio = _bind(ssl, "SSL_set0_rbio", None, P, P)
+SSL_set0_wbio = _bind(ssl, "SSL_set0_wbio", None, P, P)
+SSL_get_rbio = _bind(ssl, "SSL_get_rbio", P, P)
+SSL_get_wbio = _bind(ssl, "SSL_get_wbio", P, P)
+SSL_set_fd = _bind(ssl, "SSL_set_fd", N, P, N)
+SSL_set_rfd = _bind(ssl, "SSL_set_rfd", N, P, N)
+SSL_set_wfd = _bind(ssl, "SSL_set_wfd", N, P, N)
+SSL_get_fd = _bind(ssl, "SSL_get_fd", N, P)
+SSL_get_rfd = _bind(ssl, "SSL_get_rfd", N, P)
+SSL_get_wfd = _bind(ssl, "SSL_get_wfd", N, P)
+SSL_do_handshake = _bind(ssl, "SSL_do_handshake", N, P)
+SSL_connect = _bind(ssl, "SSL_connect", N, P)
+SSL_accept = _bind(ssl, "SSL_accept", N, P)
+SSL_pending = _bind(ssl, "SSL_pending", N, P)
+SSL_has_pending = _bind(ssl, "SSL_has_pending", N, P)
+SSL_shutdown = _bind(ssl, "SSL_shutdown", N, P)
+SSL_get_shutdown = _bind(ssl, "SSL_get_shutdown", N, P)
+SSL_set_shutdown = _bind(ssl, "SSL_set_shutdown", None, P, N)
+SSL_key_update = _bind(ssl, "SSL_key_update", N, P, N)
+SSL_get_key_update_type = _bind(ssl, "SSL_get_key_update_type", N, P)
+SSL_get_error = _bind(ssl, "SSL_get_error", N, P, N)
+SSL_want = _bind(ssl, "SSL_want", N, P)
+SSL_in_init = _bind(ssl, "SSL_in_init", N, P)
+SSL_in_before = _bind(ssl, "SSL_in_before", N, P)
+SSL_is_init_finished = _bind(ssl, "SSL_is_init_finished", N, P)
+SSL_get_state = _bind(ssl, "SSL_get_state", N, P)
+SSL_version = _bind(ssl, "SSL_version", N, P)
+SSL_get_verify_result = _bind(ssl, "SSL_get_verify_result", L, P)
+SSL_session_reused = _bind(ssl, "SSL_session_reused", N, P)
+SSL_get1_session = _bind(ssl, "SSL_get1_session", P, P)
+SSL_set_session = _bind(ssl, "SSL_set_session", N, P, P)
+SSL_SESSION_free = _bind(ssl, "SSL_SESSION_free", None, P)
+SSL_SESSION_is_resumable = _bind(ssl, "SSL_SESSION_is_resumable", N, P)
+SSL_get_current_cipher = _bind(ssl, "SSL_get_current_cipher", P, P)
+SSL_set_quiet_shutdown = _bind(ssl, "SSL_set_quiet_shutdown", None, P, N)
+_ssl_ctrl = _bind(ssl, "SSL_ctrl", L, P, N, L, P)
+_ssl_read = _bind(ssl, "SSL_read", N, P, P, N)
+_ssl_peek = _bind(ssl, "SSL_peek", N, P, P, N)
+_ssl_write = _bind(ssl, "SSL_write", N, P, P, N)
+_ssl_read_ex = _bind(ssl, "SSL_read_ex", N, P, P, Z, POINTER(Z))
+_ssl_peek_ex = _bind(ssl, "SSL_peek_ex", N, P, P, Z, POINTER(Z))
+_ssl_write_ex = _bind(ssl, "SSL_write_ex", N, P, P, Z, POINTER(Z))
+_state_string = _bind(ssl, "SSL_state_string", S, P)
+_state_string_long = _bind(ssl, "SSL_state_string_long", S, P)
+_get_version = _bind(ssl, "SSL_get_version", S, P)
+_cipher_name = _bind(ssl, "SSL_CIPHER_get_name", S, P)
+_get_alpn = _bind(ssl, "SSL_get0_alpn_selected", None, P, POINTER(P), POINTER(c_uint))
+_servername = _bind(ssl, "SSL_get_servername", S, P, N)
+_set1_host = _bind(ssl, "SSL_set1_host", N, P, S)
+_get_finished = _bind(ssl, "SSL_get_finished", Z, P, P, Z)
+_get_peer_finished = _bind(ssl, "SSL_get_peer_finished", Z, P, P, Z)
+_export = _bind(ssl, "SSL_export_keying_material", N, P, P, Z, S, Z, S, Z, N)
+_peer_certificate = _bind(ssl, "SSL_get1_peer_certificate", P, P)
+_x509_free = _bind(crypto, "X509_free", None, P)
+_i2d_x509 = _bind(crypto, "i2d_X509", N, P, POINTER(P))
+_peer_chain = _bind(ssl, "SSL_get_peer_cert_chain", P, P)
+_stack_size = _bind(crypto, "OPENSSL_sk_num", N, P)
+X509_STORE_CTX_get_error = _bind(crypto, "X509_STORE_CTX_get_error", N, P)
+X509_STORE_CTX_get_error_depth = _bind(crypto, "X509_STORE_CTX_get_error_depth", N, P)
+X509_STORE_CTX_set_error = _bind(crypto, "X509_STORE_CTX_set_error", None, P, N)
+X509_STORE_CTX_get_ex_data = _bind(crypto, "X509_STORE_CTX_get_ex_data", P, P, N)
+X509_verify_cert = _bind(crypto, "X509_verify_cert", N, P)
+SSL_get_ex_data_X509_STORE_CTX_idx = _bind(ssl, "SSL_get_ex_data_X509_STORE_CTX_idx", N)
+
+
+def SSL_set_retry_verify(s: int) -> int:
+    return int(_ssl_ctrl(s, 136, 0, None))
+
+
+def SSL_set_mode(s: int, mode: int) -> int:
+    return int(_ssl_ctrl(s, 33, mode, None))
+
+
+def SSL_clear_mode(s: int, mode: int) -> int:
+    return int(_ssl_ctrl(s, 78, mode, None))
+
+
+def SSL_set_tlsext_host_name(s: int, name: str) -> int:
+    return int(_ssl_ctrl(s, 55, 0, c_char_p(name.encode())))
+
+
+def SSL_set1_host(s: int, name: str) -> int:
+    return int(_set1_host(s, name.encode()))
+
+
+def SSL_read(s: int, buf: bytearray, num: int) -> int:
+    return int(_ssl_read(s, pointer(buf) if buf else None, num))
+
+
+def SSL_peek(s: int, buf: bytearray, num: int) -> int:
+    return int(_ssl_peek(s, pointer(buf) if buf else None, num))
+
+
+def SSL_write(s: int, buf: bytes, num: int) -> int:
+    return int(_ssl_write(s, pointer(buf), num))
+
+
+def SSL_read_ex(s: int, buf: bytearray, num: int) -> tuple[int, int]:
+    size = Z()
+    ret = _ssl_read_ex(s, pointer(buf), num, byref(size))
+    return ret, size.value if ret else 0
+
+
+def SSL_peek_ex(s: int, buf: bytearray, num: int) -> tuple[int, int]:
+    size = Z()
+    ret = _ssl_peek_ex(s, pointer(buf), num, byref(size))
+    return ret, size.value if ret else 0
+
+
+def SSL_write_ex(s: int, buf: bytes, num: int) -> tuple[int, int]:
+    size = Z()
+    ret = _ssl_write_ex(s, pointer(buf), num, byref(size))
+    return ret, size.value if ret else 0
+
+
+def SSL_state_string(s: int) -> str:
+    return str(_state_string(s).decode())
+
+
+def SSL_state_string_long(s: int) -> str:
+    return str(_state_string_long(s).decode())
+
+
+def SSL_get_version(s: int) -> str:
+    return str(_get_version(s).decode())
+
+
+def SSL_CIPHER_get_name(cipher: int | None) -> str:
+    return str(_cipher_name(cipher).decode())
+
+
+def SSL_get0_alpn_selected(s: int) -> bytes:
+    data, size = P(), c_uint()
+    _get_alpn(s, byref(data), byref(size))
+    return ctypes.string_at(data, size.value) if data.value else b""
+
+
+def SSL_get_servername(s: int, kind: int) -> str | None:
+    name = _servername(s, kind)
+    return name.decode() if name is not None else None
+
+
+def SSL_get_finished(s: int, buf: bytearray, count: int) -> int:
+    return int(_get_finished(s, pointer(buf), count))
+
+
+def SSL_get_peer_finished(s: int, buf: bytearray, count: int) -> int:
+    return int(_get_peer_finished(s, pointer(buf), count))
+
+
+def SSL_export_keying_material(
+    s: int, out: bytearray, olen: int, label: str, llen: int, context: bytes, clen: int, use: int
+) -> int:
+    return int(_export(s, pointer(out), olen, label.encode(), llen, context, clen, use))
+
+
+def peer_certificate_der(s: int) -> bytes | None:
+    """The peer's certificate; aiotls.openssl returns one of cryptography's."""
+    certificate = _peer_certificate(s)
+    if not certificate:
+        return None
+    size = _i2d_x509(certificate, None)
+    buffer = ctypes.create_string_buffer(size)
+    position = P(ctypes.addressof(buffer))
+    _i2d_x509(certificate, byref(position))
+    _x509_free(certificate)
+    return buffer.raw
+
+
+def peer_chain_length(s: int) -> int:
+    chain = _peer_chain(s)
+    return int(_stack_size(chain)) if chain else -1

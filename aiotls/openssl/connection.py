@@ -1,0 +1,887 @@
+"""SSL: one connection, stepped call by call over its BIOs.
+
+The engine shakes hands, opens and seals. What is done here is OpenSSL's part of the bargain: to
+read no more from the BIO than the record that is needed, to keep what a BIO would not take, to
+remember what the last call waited for, and to put into the queue why something failed.
+
+A handshake is one coroutine. Where it needs the BIO it asks :meth:`SSL._wait`; where the BIO cannot
+serve, or a callback asks to be called again, it yields, the call returns -1, and the next call goes
+on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from ..connection import TLSConnection
+from ..enums import Alert, AlertLevel, HandshakeType, Want
+from ..errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from ..trust import parse_certificate
+from .bio_kinds import BIO, Readable
+from .ciphers import SSL_CIPHER, cipher
+from .constants import (
+    SSL3_AL_FATAL,
+    SSL3_AL_WARNING,
+    SSL3_RT_ALERT,
+    SSL3_RT_APPLICATION_DATA,
+    SSL3_RT_CHANGE_CIPHER_SPEC,
+    SSL3_RT_HANDSHAKE,
+    SSL_CB_EXIT,
+    SSL_CB_HANDSHAKE_DONE,
+    SSL_CB_HANDSHAKE_START,
+    SSL_CB_LOOP,
+    SSL_CB_READ_ALERT,
+    SSL_CB_WRITE_ALERT,
+    SSL_KEY_UPDATE_NONE,
+    SSL_KEY_UPDATE_REQUESTED,
+    SSL_MAX_RECORD,
+    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
+    SSL_MODE_AUTO_RETRY,
+    SSL_MODE_ENABLE_PARTIAL_WRITE,
+    SSL_NOTHING,
+    SSL_OP_IGNORE_UNEXPECTED_EOF,
+    SSL_READING,
+    SSL_RECEIVED_SHUTDOWN,
+    SSL_SENT_SHUTDOWN,
+    SSL_ST_ACCEPT,
+    SSL_ST_CONNECT,
+    SSL_WRITING,
+    TLS1_2_VERSION,
+)
+from .context import SSL_CTX, report
+from .errors import (
+    ERR_R_INTERNAL_ERROR,
+    ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED,
+    ERR_clear_error,
+    get_errno,
+    raise_ssl,
+    set_errno,
+)
+from .failures import HANDSHAKE_READS, reason_of
+from .hooks import Hooks
+from .reasons import (
+    SSL_AD_REASON_OFFSET,
+    SSL_R_APPLICATION_DATA_AFTER_CLOSE_NOTIFY,
+    SSL_R_BAD_LENGTH,
+    SSL_R_BAD_WRITE_RETRY,
+    SSL_R_BIO_NOT_SET,
+    SSL_R_CONNECTION_TYPE_NOT_SET,
+    SSL_R_NO_CIPHERS_AVAILABLE,
+    SSL_R_NO_PROTOCOLS_AVAILABLE,
+    SSL_R_PROTOCOL_IS_SHUTDOWN,
+    SSL_R_READ_BIO_NOT_SET,
+    SSL_R_SHUTDOWN_WHILE_IN_INIT,
+    SSL_R_UNEXPECTED_EOF_WHILE_READING,
+    SSL_R_UNINITIALIZED,
+)
+from .sessions import SSL_SESSION, SessionSlot
+from .states import ERROR_TEXTS, TEXTS, Progress, State
+from .suspension import Pause, detach, is_future, pause
+
+if TYPE_CHECKING:
+    from ..sessions import Session
+
+_CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
+CLOSE_NOTIFY = 0
+
+
+class _Write:
+    """A record that a BIO has not taken as a whole yet, and what it was made from."""
+
+    __slots__ = ("content_type", "data", "source", "start", "total")
+
+    def __init__(
+        self, content_type: int, source: object, start: int, total: int, data: bytes
+    ) -> None:
+        self.content_type = content_type
+        self.source = source
+        """The caller's buffer: the same one has to be given again."""
+        self.start = start
+        """Where in it the record begins."""
+        self.total = total
+        """How many bytes of it the record carries."""
+        self.data = data
+        """What is left to be written."""
+
+    def same_source(self, source: object) -> bool:
+        """Whether a buffer is the one that the record was made from."""
+        if source is self.source:
+            return True
+        if isinstance(source, memoryview) and isinstance(self.source, memoryview):
+            return source.obj is self.source.obj and source.nbytes == self.source.nbytes
+        return False
+
+
+class SSL:
+    """One connection."""
+
+    def __init__(self, ctx: SSL_CTX) -> None:
+        self.ctx = ctx
+        self.references = 1
+        self.settings = ctx.settings
+        self.rbio: BIO | None = None
+        self.wbio: BIO | None = None
+        self.server = ctx.method.server
+        self.role_chosen = False
+        self.data: dict[int, Any] = {}
+        self.info_callback: Callable[..., Any] | None = None
+        self.msg_callback: Callable[..., Any] | None = None
+        self.msg_argument: Any = None
+        self.session: SSL_SESSION | None = None
+        self.session_to_resume: SSL_SESSION | None = None
+        self.hooks = Hooks(self)
+        self._reset()
+
+    def __repr__(self) -> str:
+        return f"<SSL {self.state_text[1]}{'' if self.references > 0 else ', freed'}>"
+
+    def _reset(self) -> None:
+        """What a new handshake starts from: SSL_clear(3)."""
+        activity = getattr(self, "_activity", None)
+        if activity is not None:
+            activity.close()
+        self.connection: TLSConnection | None = None
+        self.progress = Progress(self.server, self._loop, self._change_cipher_spec)
+        self.shutdown = 0
+        self.rwstate = SSL_NOTHING
+        self.in_init = True
+        self.failed = False
+        self.begun = False
+        """Whether the handshake has begun, or is over."""
+        self.resumed = False
+        self.key_update = SSL_KEY_UPDATE_NONE
+        self.verify_result = 0
+        self.peer_chain: tuple[x509.Certificate, ...] = ()
+        self.verified_chain: tuple[x509.Certificate, ...] = ()
+        self.plaintext = b""
+        self.received_warning = -1
+        self.hooks.reset()
+        self._activity: Coroutine[Any, Any, None] | None = None
+        self._waiting_for: Any = None
+        self._output = bytearray()
+        self._write: _Write | None = None
+        self._written = 0
+        self._alert: tuple[int, int, bytes] | None = None
+        self._closed_early = False
+        self._in_callback = False
+        self._partial = 0
+        self._post_message = False
+
+    # -- what the state is ---------------------------------------------------------------------
+
+    @property
+    def in_before(self) -> bool:
+        """Whether no handshake has begun."""
+        return not self.begun and not self.failed
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshake is done, and application data may flow."""
+        return self.connection is not None and self.connection.handshake_complete
+
+    @property
+    def state_text(self) -> tuple[str, str]:
+        """The short and the long name of the state."""
+        return ERROR_TEXTS if self.failed else TEXTS[self.progress.state]
+
+    @property
+    def resuming(self) -> bool:
+        """Whether a certificate is looked at that was verified in a session before."""
+        return self.hooks.last_read in (None, HandshakeType.CLIENT_HELLO)
+
+    @property
+    def version(self) -> int | None:
+        """The version of TLS, as far as it is known."""
+        if self.progress.version is not None:
+            return self.progress.version
+        if not self.server and self.progress.state is not State.BEFORE:
+            versions = self.settings.versions
+            return versions[1] if versions is not None else None
+        return None
+
+    def set_role(self, server: bool) -> None:
+        """SSL_set_connect_state(3) and SSL_set_accept_state(3)."""
+        self.server = server
+        self.role_chosen = True
+        self._reset()
+
+    def clear(self) -> None:
+        """Makes it ready for another connection with the same settings."""
+        self._reset()
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
+        if self.connection is not None:
+            self.connection.close()
+        for bio in (self.rbio, self.wbio):
+            if bio is not None:
+                bio.release()
+        self.rbio = self.wbio = None
+
+    # -- callbacks -----------------------------------------------------------------------------
+
+    def call(self, callback: Callable[..., Any], *arguments: Any, default: Any) -> Any:
+        """Calls back; an exception is reported, and *default* stands for the answer."""
+        try:
+            return callback(*arguments)
+        except Exception as error:
+            report(callback, error)
+            return default
+
+    def tell(self, where: int, value: int) -> None:
+        """Tells the info callback."""
+        callback = self.info_callback or self.ctx.info_callback
+        if callback is not None:
+            self.call(callback, self, where, value, default=None)
+
+    def show(self, written: bool, content_type: int, data: bytes) -> None:
+        """Shows a message to the message callback."""
+        callback = self.msg_callback or self.ctx.msg_callback
+        if callback is None:
+            return
+        argument = self.msg_argument if self.msg_callback is not None else self.ctx.msg_argument
+        version = self.version or TLS1_2_VERSION
+        self.call(
+            callback,
+            int(written),
+            version,
+            content_type,
+            data,
+            len(data),
+            self,
+            argument,
+            default=None,
+        )
+
+    @property
+    def _role(self) -> int:
+        return SSL_ST_ACCEPT if self.server else SSL_ST_CONNECT
+
+    def _loop(self) -> None:
+        self.tell(self._role | SSL_CB_LOOP, 1)
+
+    def _change_cipher_spec(self, written: bool) -> None:
+        self.show(written, SSL3_RT_CHANGE_CIPHER_SPEC, b"\x01")
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        """The engine's observer: a handshake message has passed."""
+        if not sent:
+            self.hooks.last_read = kind
+        if self.established:
+            self._post_handshake_message(sent, kind, data)
+            return
+        self.progress.message(sent, kind, data)
+        self.show(sent, SSL3_RT_HANDSHAKE, data)
+
+    def _post_handshake_message(self, sent: bool, kind: int, data: bytes) -> None:
+        """OpenSSL takes it for a small handshake of its own."""
+        if sent:
+            return
+        self._post_message = True
+        ERR_clear_error()
+        self._loop()
+        self.progress.message(False, kind, data)
+        self.show(False, SSL3_RT_HANDSHAKE, data)
+        self.progress.finish()
+        self.tell(self._role | SSL_CB_EXIT, 1)
+
+    # -- the handshake -------------------------------------------------------------------------
+
+    def do_handshake(self) -> int:
+        """SSL_do_handshake(3)."""
+        if not self.role_chosen:
+            raise_ssl(SSL_R_CONNECTION_TYPE_NOT_SET)
+            return -1
+        if self.in_init or self.in_before:
+            return self._shake_hands()
+        return 1
+
+    def _shake_hands(self) -> int:
+        """Goes on with whatever keeps the connection in init."""
+        method = self.ctx.method
+        if not (method.server if self.server else method.client):
+            raise_ssl(ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED)
+            return 0
+        if self.failed:
+            return -1
+        ERR_clear_error()
+        set_errno(0)
+        if self._activity is None and not self._begin():
+            ret = -1
+        else:
+            ret = self._go_on()
+        self.tell(self._role | SSL_CB_EXIT, ret)
+        return ret
+
+    def _begin(self) -> bool:
+        """Starts the handshake, or what comes after it; False where it failed at once."""
+        if self.established:
+            self._activity = self._after_handshake()
+            return True
+        self._reset()
+        self.begun = True
+        self.tell(SSL_CB_HANDSHAKE_START, 1)
+        if self.settings.versions is None and self.settings.native is None:
+            self.fatal(SSL_R_NO_PROTOCOLS_AVAILABLE, None)
+            return False
+        try:
+            self.connection = TLSConnection(self.hooks.configure(), self.hooks.server_name)
+        except UsageError as error:
+            self.fatal(SSL_R_NO_CIPHERS_AVAILABLE, None, str(error))
+            return False
+        self._activity = self._first_handshake(self.connection)
+        return True
+
+    def _go_on(self) -> int:
+        """Steps the activity: 1 when it is done, -1 when it has failed or waits."""
+        if self._closed_early:
+            return self._read_after_close()
+        activity, waiting = self._activity, self._waiting_for
+        if activity is None:
+            return 1
+        if waiting is not None and not waiting.done():
+            self.rwstate = self.hooks.kind
+            return -1
+        self._waiting_for = None
+        try:
+            yielded = activity.send(None)
+            while not isinstance(yielded, Pause):
+                if is_future(yielded):
+                    detach(yielded)
+                    self._waiting_for = yielded
+                    break
+                yielded = activity.throw(
+                    UsageError(
+                        "a callback awaits something that needs a running event loop; await "
+                        "aiotls.openssl.pending() or a future"
+                    )
+                )
+        except StopIteration:
+            self._activity = None
+            return 1
+        except TLSError as error:
+            self._activity = None
+            self._fail(error)
+            return -1
+        except BaseException:
+            self._activity = None
+            self.failed = self.in_init = True
+            raise
+        want = yielded.want if isinstance(yielded, Pause) else None
+        self.rwstate = want if want is not None else self.hooks.kind
+        return -1
+
+    async def _first_handshake(self, connection: TLSConnection) -> None:
+        await connection.run_handshake(self._wait)
+        established = connection.established
+        if established is None:
+            raise UsageError("the handshake is over, and nothing is established")
+        self.resumed = established.resumed
+        self.hooks.finished(established)
+        self._output += connection.data_to_send()
+        if self._output and self.server and self.progress.tls13:
+            await self._send_tickets()
+        else:
+            await self._flush()
+            self._done()
+        self.in_init = False
+
+    async def _send_tickets(self) -> None:
+        """A TLS 1.3 server's tickets belong to its handshake; a client that is gone is no error."""
+        for number in range(1 if self.resumed else self.settings.num_tickets):
+            self.progress.move(State.SW_SESSION_TICKET)
+            if not number:
+                self.in_init = False
+                self.tell(SSL_CB_HANDSHAKE_DONE, 1)
+                self.in_init = True
+        await self._flush(forgive=True)
+        self.progress.finish()
+
+    def _done(self) -> None:
+        self.progress.finish()
+        self.in_init = False
+        self.tell(SSL_CB_HANDSHAKE_DONE, 1)
+
+    async def _after_handshake(self) -> None:
+        """A KeyUpdate that is due, or an answer to the server's request for a certificate."""
+        connection = self.connection
+        if connection is None:
+            return
+        while connection.chores:
+            await connection.chores.pop(0)
+        if self.key_update != SSL_KEY_UPDATE_NONE:
+            connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)
+            self.key_update = SSL_KEY_UPDATE_NONE
+        update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
+        self.progress.move(update)
+        await self._flush()
+        self.progress.finish()
+        self.in_init = False
+
+    async def _wait(self, want: Want) -> None:
+        """What the engine awaits where bytes are missing or have to leave."""
+        if want is Want.READ:
+            await self._fill()
+        else:
+            await self._flush()
+
+    async def _fill(self) -> None:
+        """Reads what is missing of one record, first its header and then its body."""
+        connection = self.connection
+        if connection is None:
+            return
+        self.progress.reading()
+        if connection.expecting == "finished" and not self.progress.tls13:
+            self.progress.expect_finished()
+        missing = connection.missing
+        while missing:
+            if self.rbio is None:
+                raise ProtocolError(
+                    Alert.INTERNAL_ERROR, "there is no BIO to read from", reason="READ_BIO_NOT_SET"
+                )
+            self.rwstate = SSL_READING
+            set_errno(0)
+            ret, data = self.rbio.read(missing)
+            if ret > 0:
+                connection.feed(data)
+                missing -= ret
+                continue
+            if not self.rbio.flags & 8 and self.rbio.at_eof:
+                if self.settings.options & SSL_OP_IGNORE_UNEXPECTED_EOF:
+                    self.shutdown |= SSL_RECEIVED_SHUTDOWN
+                    self.received_warning = CLOSE_NOTIFY
+                else:
+                    raise ProtocolError(
+                        Alert.DECODE_ERROR,
+                        "the peer closed the connection during the handshake",
+                        reason="UNEXPECTED_EOF_WHILE_READING",
+                    )
+            await pause(SSL_READING)
+        self.rwstate = SSL_NOTHING
+
+    async def _flush(self, *, forgive: bool = False) -> None:
+        """Writes what the engine has for the peer. With *forgive* a lost connection is none."""
+        connection = self.connection
+        if connection is None:
+            return
+        self._output += connection.data_to_send()
+        while self._output:
+            self.rwstate = SSL_WRITING
+            set_errno(0)
+            ret = 0 if self.wbio is None else self.wbio.write(self._output)
+            if ret > 0:
+                del self._output[:ret]
+                continue
+            lost = self.wbio is not None and not self.wbio.flags & 8
+            if forgive and lost and get_errno() in _CONNECTION_LOST:
+                self._output.clear()
+                break
+            await pause(SSL_WRITING)
+        self.rwstate = SSL_NOTHING
+
+    def _read_after_close(self) -> int:
+        """close_notify came in the middle of the handshake: what comes now is thrown away."""
+        if self.rbio is None:
+            self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+            return -1
+        self.rwstate = SSL_READING
+        ret, _ = self.rbio.read(5)
+        if ret <= 0 and not self.rbio.flags & 8 and self.rbio.at_eof:
+            self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
+            self.rwstate = SSL_READING
+        return -1
+
+    # -- failing -------------------------------------------------------------------------------
+
+    def _fail(self, error: TLSError) -> None:
+        """The handshake has failed: the queue says why, and the alert leaves if it can."""
+        connection = self.connection
+        alert = connection.data_to_send() if connection is not None else b""
+        if isinstance(error, Truncated):  # close_notify: no error, but no handshake either
+            self.shutdown |= SSL_RECEIVED_SHUTDOWN
+            self.received_warning = CLOSE_NOTIFY
+            self._closed_early = True
+            self.rwstate = SSL_READING
+            self._saw_alert(SSL3_AL_WARNING, CLOSE_NOTIFY)
+            return
+        if isinstance(error, AlertReceived):
+            self._saw_alert(SSL3_AL_FATAL, error.alert)
+            self.shutdown |= SSL_RECEIVED_SHUTDOWN
+        reason, data = reason_of(error)
+        raise_ssl(reason, data)
+        self.failed = self.in_init = True
+        self.rwstate = SSL_NOTHING
+        if isinstance(error, ProtocolError):
+            self._output += alert
+            self._send_what_goes()
+            description = bytes([AlertLevel.FATAL, error.alert])
+            self.show(True, SSL3_RT_ALERT, description)
+            self.tell(SSL_CB_WRITE_ALERT, SSL3_AL_FATAL << 8 | error.alert)
+        if error.reason in HANDSHAKE_READS or isinstance(error, AlertReceived):
+            self.rwstate = SSL_READING
+
+    def _send_what_goes(self) -> None:
+        """Writes as much as the BIO takes, and leaves it at that."""
+        while self._output and self.wbio is not None:
+            ret = self.wbio.write(self._output)
+            if ret <= 0:
+                return
+            del self._output[:ret]
+
+    def _saw_alert(self, level: int, alert: int) -> None:
+        self.show(False, SSL3_RT_ALERT, bytes([level, alert]))
+        self.tell(SSL_CB_READ_ALERT, level << 8 | alert)
+
+    def fatal(self, reason: int, alert: Alert | None, data: str | None = None) -> None:
+        """The connection is dead: the queue says why, and the peer is told if there is an alert."""
+        raise_ssl(reason, data)
+        if self.failed:
+            return
+        self.failed = self.in_init = True
+        if alert is None or self.connection is None:
+            return
+        self.connection.abort(alert)
+        self._send_alert(SSL3_AL_FATAL, alert, self.connection.data_to_send())
+
+    # -- alerts --------------------------------------------------------------------------------
+
+    def _send_alert(self, level: int, alert: int, record: bytes) -> int:
+        if self.shutdown & SSL_SENT_SHUTDOWN and alert != CLOSE_NOTIFY:
+            return -1
+        self._alert = (level, alert, record)
+        if self._write is None:
+            return self._dispatch_alert()
+        return -1  # behind the record that is still being written
+
+    def _dispatch_alert(self) -> int:
+        """Writes the alert that is due."""
+        if self._alert is None:
+            return 1
+        level, alert, record = self._alert
+        self._alert = None
+        if self._write is None:
+            self._write = _Write(SSL3_RT_ALERT, SSL3_RT_ALERT, 0, 2, record)
+        ret, _ = self._write_pending(SSL3_RT_ALERT, SSL3_RT_ALERT, 0, 2)
+        if ret <= 0:
+            self._alert = (level, alert, record)
+            return ret
+        self.show(True, SSL3_RT_ALERT, bytes([level, alert]))
+        self.tell(SSL_CB_WRITE_ALERT, level << 8 | alert)
+        return ret
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def read(self, size: int, peek: bool) -> tuple[int, bytes]:
+        """SSL_read(3) and SSL_peek: the code, and the data where it is 1."""
+        if not self.role_chosen:
+            raise_ssl(SSL_R_UNINITIALIZED)
+            return -1, b""
+        if self.shutdown & SSL_RECEIVED_SHUTDOWN:
+            if not peek:
+                self.rwstate = SSL_NOTHING
+            return 0, b""
+        set_errno(0)
+        if self.in_init:
+            ret = self._shake_hands()
+            if ret <= 0:
+                return -1, b""
+        self.rwstate = SSL_NOTHING
+        if not self.plaintext:
+            ret = self._receive()
+            if ret <= 0:
+                return ret, b""
+        if not size:
+            return 0, b""
+        data = self.plaintext[:size]
+        if not peek:
+            self.plaintext = self.plaintext[len(data) :]
+        return 1, data
+
+    def _receive(self) -> int:
+        """Takes records until there is application data: 1. Less: what the call returns."""
+        connection = self.connection
+        if connection is None:
+            return -1
+        while True:
+            self._post_message = False
+            ret = self._receive_record(connection)
+            if ret <= 0:
+                return ret
+            if connection.readable:
+                self.plaintext = connection.read()
+                return 1
+            if connection.peer_closed:
+                self.received_warning = CLOSE_NOTIFY
+                self._saw_alert(SSL3_AL_WARNING, CLOSE_NOTIFY)
+                self.shutdown |= SSL_RECEIVED_SHUTDOWN
+                return 0
+            if connection.chores:
+                self.in_init = True
+                ret = self._shake_hands()
+                if ret <= 0:
+                    return -1
+            if self._post_message and not self.settings.mode & SSL_MODE_AUTO_RETRY:
+                self.rwstate = SSL_READING
+                if self.rbio is not None:
+                    self.rbio.clear_retry()
+                    self.rbio.retry_read()
+                return -1
+
+    def _receive_record(self, connection: TLSConnection) -> int:
+        """One whole record, from the BIO into the engine."""
+        while True:
+            missing = connection.missing
+            ret = 0
+            while missing:
+                if self.rbio is None:
+                    self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+                    return -1
+                self.rwstate = SSL_READING
+                set_errno(0)
+                ret, data = self.rbio.read(missing)
+                if ret <= 0:
+                    return self._nothing_read(ret)
+                try:
+                    connection.receive_data(data)
+                except TLSError as error:
+                    self.rwstate = SSL_NOTHING
+                    return self._refuse(error)
+                missing -= ret
+            self.rwstate = SSL_NOTHING
+            if not connection.buffered:
+                return 1
+
+    def _nothing_read(self, ret: int) -> int:
+        """The BIO had nothing: later perhaps, or never again."""
+        if self.rbio is not None and not self.rbio.flags & 8 and self.rbio.at_eof:
+            if self.settings.options & SSL_OP_IGNORE_UNEXPECTED_EOF:
+                self.shutdown |= SSL_RECEIVED_SHUTDOWN
+                self.received_warning = CLOSE_NOTIFY
+            else:
+                self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
+        return ret
+
+    def _refuse(self, error: TLSError) -> int:
+        """What the engine found wrong with what came after the handshake."""
+        if isinstance(error, AlertReceived):
+            self._saw_alert(SSL3_AL_FATAL, error.alert)
+            raise_ssl(SSL_AD_REASON_OFFSET + error.alert, f"SSL alert number {error.alert}")
+            self.failed = self.in_init = True
+            self.shutdown |= SSL_RECEIVED_SHUTDOWN
+            return 0
+        reason, data = reason_of(error)
+        raise_ssl(reason, data)
+        if not self.failed and self.connection is not None:
+            self.failed = self.in_init = True
+            if isinstance(error, ProtocolError):
+                self._send_alert(SSL3_AL_FATAL, error.alert, self.connection.data_to_send())
+        return -1
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def write(self, source: object, view: Readable, size: int) -> tuple[int, int]:
+        """SSL_write(3): the code, and how many bytes where it is 1."""
+        if not self.role_chosen:
+            raise_ssl(SSL_R_UNINITIALIZED)
+            return -1, 0
+        if self.shutdown & SSL_SENT_SHUTDOWN:
+            self.rwstate = SSL_NOTHING
+            raise_ssl(SSL_R_PROTOCOL_IS_SHUTDOWN)
+            return -1, 0
+        set_errno(0)
+        self.rwstate = SSL_NOTHING
+        done, pending = self._written, self._write
+        if size < done or (pending is not None and size < done + pending.total):
+            self.fatal(SSL_R_BAD_LENGTH, Alert.INTERNAL_ERROR)
+            return -1, 0
+        self._written = 0
+        if pending is None and self._key_update_due():
+            self.in_init = True
+        if self.in_init:
+            ret = self._shake_hands()
+            if ret <= 0:
+                return -1, 0
+        if self._write is not None:
+            total = self._write.total
+            ret, written = self._write_pending(SSL3_RT_APPLICATION_DATA, source, done, total)
+            if ret <= 0:
+                self._written = done
+                return ret, 0
+            done += written
+        return self._write_records(source, view, size, done)
+
+    def _key_update_due(self) -> bool:
+        """Whether a KeyUpdate goes first; one that answers the peer's is fetched for it."""
+        if self.connection is None or not self.established:
+            return False
+        self._output += self.connection.data_to_send()
+        return bool(self._output) or self.key_update != SSL_KEY_UPDATE_NONE
+
+    def _write_records(
+        self, source: object, view: Readable, size: int, done: int
+    ) -> tuple[int, int]:
+        partial = self.settings.mode & SSL_MODE_ENABLE_PARTIAL_WRITE
+        while done < size:
+            ret, written = self._write_record(source, view, done, min(size - done, SSL_MAX_RECORD))
+            if ret <= 0:
+                self._written = done
+                return ret, 0
+            done += written
+            if partial:
+                break
+        return 1, done
+
+    def _write_record(
+        self, source: object, view: Readable, start: int, size: int
+    ) -> tuple[int, int]:
+        if self._write is not None:
+            return self._write_pending(SSL3_RT_APPLICATION_DATA, source, start, size)
+        if self._alert is not None:
+            ret = self._dispatch_alert()
+            if ret <= 0:
+                return ret, 0
+        connection = self.connection
+        if connection is None:
+            raise_ssl(ERR_R_INTERNAL_ERROR)
+            return -1, 0
+        connection.write(view[start : start + size])
+        self._write = _Write(
+            SSL3_RT_APPLICATION_DATA, source, start, size, connection.data_to_send()
+        )
+        return self._write_pending(SSL3_RT_APPLICATION_DATA, source, start, size)
+
+    def _write_pending(
+        self, content_type: int, source: object, start: int, size: int
+    ) -> tuple[int, int]:
+        """Writes the record that is under way; the caller has to come with the same again."""
+        pending = self._write
+        if pending is None:
+            return 1, 0
+        moving = self.settings.mode & SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+        same = pending.same_source(source) and pending.start == start
+        if (
+            pending.total > size
+            or (not same and not (moving and content_type == pending.content_type))
+            or pending.content_type != content_type
+        ):
+            self.fatal(SSL_R_BAD_WRITE_RETRY, Alert.INTERNAL_ERROR)
+            return -1, 0
+        while pending.data:
+            set_errno(0)
+            if self.wbio is None:
+                self.fatal(SSL_R_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+                return -1, 0
+            self.rwstate = SSL_WRITING
+            ret = self.wbio.write(pending.data)
+            if ret <= 0:
+                return ret, 0
+            pending.data = pending.data[ret:]
+        self._write = None
+        self.rwstate = SSL_NOTHING
+        return 1, pending.total
+
+    # -- closing -------------------------------------------------------------------------------
+
+    def close_down(self) -> int:
+        """SSL_shutdown(3)."""
+        if not self.role_chosen:
+            raise_ssl(SSL_R_UNINITIALIZED)
+            return -1
+        if self.in_init:
+            raise_ssl(SSL_R_SHUTDOWN_WHILE_IN_INIT)
+            return -1
+        both = SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
+        if self.settings.quiet_shutdown:
+            self.shutdown = both
+            return 1
+        connection = self.connection
+        if not self.shutdown & SSL_SENT_SHUTDOWN and connection is not None:
+            self.shutdown |= SSL_SENT_SHUTDOWN
+            connection.send_close_notify()
+            self._send_alert(SSL3_AL_WARNING, CLOSE_NOTIFY, connection.data_to_send())
+            if self._alert is not None:
+                return -1
+        elif self._alert is not None:
+            if self._dispatch_alert() == -1:
+                return -1
+        elif not self.shutdown & SSL_RECEIVED_SHUTDOWN:
+            self._await_close()
+            if not self.shutdown & SSL_RECEIVED_SHUTDOWN:
+                return -1
+        return int(self.shutdown == both and self._alert is None)
+
+    def _await_close(self) -> None:
+        """Waits for the peer's close_notify; application data has no place any more."""
+        self.rwstate = SSL_NOTHING
+        if self.plaintext or self._receive() > 0:
+            self.plaintext = b""
+            self.fatal(SSL_R_APPLICATION_DATA_AFTER_CLOSE_NOTIFY, None)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def take_session(self, session: Session) -> None:
+        """On a client: the server has given a session."""
+        established = self.connection.established if self.connection is not None else None
+        self.session = SSL_SESSION(session, established)
+        self.session.verify_result = self.verify_result
+        self.hooks.keep(self.session)
+
+    def slot(self) -> SessionSlot:
+        """Where the engine finds the session to resume, and puts those that it is given."""
+        slot = SessionSlot(self)
+        chosen = self.session_to_resume
+        if chosen is not None:
+            slot.offered = chosen.session
+        return slot
+
+    def change(self, **changes: Any) -> None:
+        """Other settings for this connection alone."""
+        self.settings = replace(self.settings, **changes)
+
+    async def ask_verifier(self, store: Any) -> int:
+        """Lets the application's verifier decide, or the rules."""
+        return await self.hooks.verify(store)
+
+    # -- what was agreed on --------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a record that was opened and not read."""
+        return len(self.plaintext)
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether anything was taken from the BIO and not given to the application."""
+        if self.plaintext:
+            return True
+        buffered = self.connection.buffered if self.connection is not None else 0
+        return buffered not in (0, 5)  # after a whole header nothing is left over
+
+    @property
+    def write_pending(self) -> bool:
+        """Whether a record has not left as a whole."""
+        return self._write is not None
+
+    @property
+    def current_cipher(self) -> SSL_CIPHER | None:
+        """The cipher suite in use."""
+        connection = self.connection
+        if connection is not None and connection.established is not None:
+            return cipher(connection.established.suite.code)
+        return cipher(self.progress.suite) if self.progress.tls13 else None
+
+    @property
+    def peer_certificates(self) -> tuple[x509.Certificate, ...]:
+        """What the peer has shown, its own certificate first."""
+        connection = self.connection
+        peer = connection.peer if connection is not None else None
+        if peer is not None and peer.chain:
+            return tuple(parse_certificate(der) for der in peer.chain)
+        return self.peer_chain

@@ -1,0 +1,368 @@
+"""The application's callbacks, as the hooks that the engine awaits.
+
+OpenSSL's callbacks are functions that return a code, and some may ask to be called again; here
+they may be coroutines as well. Either way the call that led to them returns -1 in the meantime.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..config import CertificateQuery, ClientConfig, ClientHelloInfo, Config, ServerConfig
+from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..errors import ProtocolError, TLSError, UsageError
+from ..identity import Identity
+from ..wire import extensions as ext
+from .ciphers import in_order_of
+from .constants import (
+    SSL_ASYNC_PAUSED,
+    SSL_CLIENT_HELLO_CB,
+    SSL_CLIENT_HELLO_RETRY,
+    SSL_CLIENT_HELLO_SUCCESS,
+    SSL_OP_CIPHER_SERVER_PREFERENCE,
+    SSL_OP_NO_TICKET,
+    SSL_RETRY_VERIFY,
+    SSL_SESS_CACHE_CLIENT,
+    SSL_SESS_CACHE_SERVER,
+    SSL_TLSEXT_ERR_ALERT_FATAL,
+    SSL_TLSEXT_ERR_NOACK,
+    SSL_TLSEXT_ERR_OK,
+    SSL_X509_LOOKUP,
+)
+from .context import report
+from .sessions import SSL_SESSION
+from .settings import attach
+from .suspension import pause
+from .verification import X509_STORE_CTX, Judge
+
+if TYPE_CHECKING:
+    from ..handshake.established import Established
+    from .connection import SSL
+
+
+class Hooks:
+    """What one connection asks its application, and what it has learnt of the peer meanwhile."""
+
+    def __init__(self, ssl: SSL) -> None:
+        self._ssl = ssl
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the last handshake."""
+        self.kind = SSL_ASYNC_PAUSED
+        """What SSL_want() says while a callback is being awaited."""
+        self.last_read: int | None = None
+        self.hello: ClientHelloInfo | None = None
+        """On a server: what the client asks for."""
+        self.retry_verify = False
+
+    @property
+    def server_name(self) -> str | None:
+        """The name for the engine to ask the server for."""
+        ssl = self._ssl
+        if ssl.server:
+            return None
+        hosts = ssl.settings.hosts if ssl.settings.native is not None else ()
+        return ssl.settings.host_name or (hosts[0] if hosts else None)
+
+    # -- the configuration of this connection --------------------------------------------------
+
+    def configure(self) -> Config:
+        """The connection's configuration; raises UsageError where there can be none."""
+        ssl = self._ssl
+        native = ssl.settings.native
+        if native is not None:
+            return self._native(native)
+        common: dict[str, Any] = {"trust": Judge(ssl), "observer": ssl, "key_log": self._key_log()}
+        if not ssl.server:
+            return attach(
+                ssl.settings.client,
+                session_cache=ssl.slot(),
+                select_identity=self._select_identity,
+                **common,
+            )
+        return attach(ssl.settings.server, select=self._select, **self._tickets(), **common)
+
+    def _native(self, config: Config) -> Config:
+        """The application's own configuration: its hooks suspend with the WANT that fits them."""
+        changes: dict[str, Any] = {"observer": self._ssl}
+        if config.verify is not None:
+            changes["verify"] = self._kind_of(SSL_RETRY_VERIFY, config.verify)
+        if isinstance(config, ServerConfig):
+            if config.select is not None:
+                changes["select"] = self._kind_of(SSL_CLIENT_HELLO_CB, config.select)
+        elif isinstance(config, ClientConfig) and config.select_identity is not None:
+            changes["select_identity"] = self._kind_of(SSL_X509_LOOKUP, config.select_identity)
+        return attach(config, **changes)
+
+    def _kind_of(self, kind: int, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        async def ask(argument: Any) -> Any:
+            with self._asking(kind):
+                answer = hook(argument)
+                return await answer if inspect.isawaitable(answer) else answer
+
+        return ask
+
+    def _key_log(self) -> Callable[[str], None] | None:
+        ssl = self._ssl
+        callback = ssl.ctx.keylog_callback
+        if callback is None:
+            return None
+        return lambda line: ssl.call(callback, ssl, line, default=None)
+
+    def _tickets(self) -> dict[str, Any]:
+        ctx = self._ssl.ctx
+        stateful = self._ssl.settings.options & SSL_OP_NO_TICKET
+        return {
+            "tickets": min(self._ssl.settings.num_tickets, 16),
+            "ticket_keys": _Tickets(self._ssl),
+            "session_store": ctx.session_store if stateful else None,
+            "ticket_lifetime": max(1, min(ctx.session_timeout, 604_800)),
+        }
+
+    # -- asking --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _asking(self, kind: int) -> Iterator[None]:
+        old, self.kind = self.kind, kind
+        try:
+            yield
+        finally:
+            self.kind = old
+
+    async def _ask(
+        self, kind: int, callback: Callable[..., Any], *arguments: Any, default: Any
+    ) -> Any:
+        """What a callback answers; *default* where it raises, which is reported."""
+        with self._asking(kind):
+            try:
+                answer = callback(*arguments)
+                return await answer if inspect.isawaitable(answer) else answer
+            except TLSError:
+                raise
+            except Exception as error:
+                report(callback, error)
+                return default
+
+    # -- on a server ---------------------------------------------------------------------------
+
+    async def _select(self, info: ClientHelloInfo) -> ServerConfig:
+        """All that OpenSSL asks its application between ClientHello and ServerHello."""
+        self.hello = info
+        await self._ask_client_hello()
+        self._check_versions(info)
+        await self._ask_server_name()
+        protocol = await self._ask_protocol(info)
+        await self._ask_certificate(Alert.INTERNAL_ERROR, "CERT_CB_ERROR")
+        return self._choice(info, protocol)
+
+    async def _ask_client_hello(self) -> None:
+        ctx = self._ssl.ctx
+        if ctx.client_hello_cb is None:
+            return
+        while True:
+            answer = await self._ask(
+                SSL_CLIENT_HELLO_CB,
+                ctx.client_hello_cb,
+                self._ssl,
+                Alert.INTERNAL_ERROR,
+                ctx.client_hello_arg,
+                default=0,
+            )
+            code, alert = _code_and(answer, Alert.INTERNAL_ERROR)
+            if code == SSL_CLIENT_HELLO_SUCCESS:
+                return
+            if code != SSL_CLIENT_HELLO_RETRY:
+                raise _refusal(alert, "the client_hello callback refused")
+            await pause(SSL_CLIENT_HELLO_CB)
+
+    def _check_versions(self, info: ClientHelloInfo) -> None:
+        """Where no version is shared, none of the other callbacks is asked."""
+        versions = self._ssl.settings.versions
+        if versions is None or not any(v in info.versions for v in versions):
+            raise ProtocolError(
+                Alert.PROTOCOL_VERSION, "no common version", reason="UNSUPPORTED_PROTOCOL"
+            )
+
+    async def _ask_server_name(self) -> None:
+        ctx = self._ssl.ctx
+        if ctx.servername_cb is None:
+            return
+        alert = Alert.UNRECOGNIZED_NAME
+        answer = await self._ask(
+            SSL_CLIENT_HELLO_CB,
+            ctx.servername_cb,
+            self._ssl,
+            alert,
+            ctx.servername_arg,
+            default=SSL_TLSEXT_ERR_ALERT_FATAL,
+        )
+        code, alert = _code_and(answer, alert)
+        if code == SSL_TLSEXT_ERR_ALERT_FATAL:
+            raise _refusal(alert, "the servername callback refused")
+
+    async def _ask_protocol(self, info: ClientHelloInfo) -> bytes | None:
+        ctx = self._ssl.ctx
+        if ctx.alpn_select_cb is None or not info.alpn_protocols:
+            return None
+        offered = b"".join(bytes([len(name)]) + name for name in info.alpn_protocols)
+        answer = await self._ask(
+            SSL_CLIENT_HELLO_CB,
+            ctx.alpn_select_cb,
+            self._ssl,
+            offered,
+            ctx.alpn_select_arg,
+            default=SSL_TLSEXT_ERR_ALERT_FATAL,
+        )
+        code, protocol = answer if isinstance(answer, tuple) else (answer, b"")
+        if code == SSL_TLSEXT_ERR_OK:
+            return bytes(protocol)
+        if code == SSL_TLSEXT_ERR_NOACK:
+            return None
+        raise ProtocolError(
+            Alert.NO_APPLICATION_PROTOCOL,
+            "no common application protocol",
+            reason="NO_APPLICATION_PROTOCOL",
+        )
+
+    async def _ask_certificate(self, alert: Alert, reason: str) -> None:
+        settings = self._ssl.settings
+        callback = settings.cert_cb
+        if callback is None:
+            return
+        while True:
+            answer = await self._ask(
+                SSL_X509_LOOKUP, callback, self._ssl, settings.cert_arg, default=0
+            )
+            if answer > 0:
+                return
+            if not answer:
+                raise ProtocolError(alert, "the certificate callback failed", reason=reason)
+            await pause(SSL_X509_LOOKUP)
+
+    def _choice(self, info: ClientHelloInfo, protocol: bytes | None) -> ServerConfig:
+        ssl = self._ssl
+        base = ssl.settings.server
+        tls13 = ProtocolVersion.TLSv1_3 in info.versions and base.speaks(ProtocolVersion.TLSv1_3)
+        if not base.identities:
+            reason = "NO_SUITABLE_SIGNATURE_ALGORITHM" if tls13 else "NO_SHARED_CIPHER"
+            raise ProtocolError(
+                Alert.HANDSHAKE_FAILURE, "this server has no certificate", reason=reason
+            )
+        changes: dict[str, Any] = {
+            "trust": Judge(ssl),
+            "observer": ssl,
+            "key_log": self._key_log(),
+            "alpn_protocols": () if protocol is None else (protocol,),
+            "alpn_optional": False,
+            "identities": _by_scheme(base.identities, info.signature_schemes),
+            **self._tickets(),
+        }
+        if not ssl.settings.options & SSL_OP_CIPHER_SERVER_PREFERENCE:
+            order = in_order_of(info.cipher_suites, base.cipher_suites)
+            changes["cipher_suites"] = tuple(order)
+            # The first of the client's shares that is known here, as OpenSSL takes it.
+            changes["groups"] = _by_share(base.groups, info)
+        return attach(base, **changes)
+
+    # -- on a client ---------------------------------------------------------------------------
+
+    async def _select_identity(self, query: CertificateQuery) -> Identity | None:
+        await self._ask_certificate(Alert.INTERNAL_ERROR, "CALLBACK_FAILED")
+        for identity in self._ssl.settings.identities:
+            schemes = (*identity.schemes, *identity.schemes12)
+            if any(scheme in query.signature_schemes for scheme in schemes):
+                return identity
+        return None
+
+    # -- verification --------------------------------------------------------------------------
+
+    async def verify(self, store: X509_STORE_CTX) -> int:
+        """Whether the peer's certificate is accepted: above 0, it is."""
+        ctx = self._ssl.ctx
+        if ctx.cert_verify_cb is None:
+            return store.verify()
+        while True:
+            self.retry_verify = False
+            answer = await self._ask(
+                SSL_RETRY_VERIFY, ctx.cert_verify_cb, store, ctx.cert_verify_arg, default=0
+            )
+            if answer <= 0 or not self.retry_verify or self._ssl.server:
+                return int(answer)
+            await pause(SSL_RETRY_VERIFY)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def finished(self, established: Established) -> None:
+        """The handshake is done: there is a session, though perhaps none to be resumed."""
+        ssl = self._ssl
+        if established.peer is not None and not ssl.peer_chain:
+            ssl.peer_chain = (established.peer.certificate,)
+        if ssl.session is None or ssl.server or ssl.resumed:
+            kept = ssl.session.session if ssl.session is not None and not ssl.server else None
+            if ssl.resumed and ssl.session_to_resume is not None and kept is None:
+                kept = ssl.session_to_resume.session
+            ssl.session = SSL_SESSION(kept, established)
+        else:
+            ssl.session.established = established
+        if ssl.server:
+            self.keep(ssl.session)
+
+    def keep(self, session: SSL_SESSION) -> None:
+        """Gives a session to the application, if it wants it."""
+        ctx = self._ssl.ctx
+        mode = SSL_SESS_CACHE_SERVER if self._ssl.server else SSL_SESS_CACHE_CLIENT
+        if ctx.new_session_cb is not None and ctx.session_cache_mode & mode:
+            session.references += 1
+            if not self._ssl.call(ctx.new_session_cb, self._ssl, session, default=0):
+                session.references -= 1
+
+
+class _Tickets:
+    """The context's ticket keys, and the callbacks around them."""
+
+    def __init__(self, ssl: SSL) -> None:
+        self._ssl = ssl
+
+    def seal(self, state: bytes) -> bytes:
+        """A ticket, if the application has nothing against it."""
+        ctx = self._ssl.ctx
+        if ctx.generate_ticket_cb is not None and not self._ssl.call(
+            ctx.generate_ticket_cb, self._ssl, ctx.ticket_arg, default=0
+        ):
+            raise UsageError("the ticket callback refused")
+        return ctx.ticket_keys.seal(state)
+
+    def open(self, ticket: bytes) -> bytes | None:
+        """What is in a ticket."""
+        return self._ssl.ctx.ticket_keys.open(ticket)
+
+
+def _code_and(answer: Any, alert: Alert) -> tuple[int, Alert]:
+    """A callback's code and its alert, which it may leave out."""
+    if isinstance(answer, tuple):
+        code, value = answer
+        return int(code), Alert(value) if value in list(Alert) else alert
+    return int(answer), alert
+
+
+def _refusal(alert: Alert, message: str) -> ProtocolError:
+    return ProtocolError(alert, message, reason="CALLBACK_FAILED")
+
+
+def _by_scheme(identities: Any, schemes: tuple[int, ...]) -> tuple[Identity, ...]:
+    """The identity that the client's favourite scheme fits first."""
+
+    def place(identity: Identity) -> int:
+        able = {*identity.schemes, *identity.schemes12}
+        return next((n for n, scheme in enumerate(schemes) if scheme in able), len(schemes))
+
+    return tuple(sorted(identities, key=place))
+
+
+def _by_share(groups: Any, info: ClientHelloInfo) -> tuple[NamedGroup, ...]:
+    shares = [entry.group for entry in info.hello.extensions.get(ext.KEY_SHARE) or ()]
+    return tuple(sorted(groups, key=lambda group: group not in shares))

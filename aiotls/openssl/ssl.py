@@ -1,0 +1,730 @@
+"""The calls on a connection: SSL_do_handshake(3), SSL_read(3), SSL_write(3), SSL_shutdown(3), ….
+
+SSL_do_handshake() and its kin return 1 when it is done, 0 when it was shut down in a controlled
+way, and less for a failure or a wish to be called again: SSL_get_error() tells which.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography import x509
+
+from ..errors import UsageError
+from .arguments import check_bio, check_int, input_view, output_view
+from .bio import BIO_new, BIO_set_fd
+from .bio_kinds import (
+    BIO,
+    BIO_C_GET_FD,
+    BIO_FLAGS_IO_SPECIAL,
+    BIO_FLAGS_READ,
+    BIO_FLAGS_WRITE,
+    BIO_NOCLOSE,
+    BIO_RR_ACCEPT,
+    BIO_RR_CONNECT,
+    SOCKET,
+    Readable,
+    Writable,
+)
+from .ciphers import SSL_CIPHER, cipher
+from .connection import SSL
+from .constants import (
+    SSL_ASYNC_NO_JOBS,
+    SSL_ASYNC_PAUSED,
+    SSL_CLIENT_HELLO_CB,
+    SSL_ERROR_NONE,
+    SSL_ERROR_SSL,
+    SSL_ERROR_SYSCALL,
+    SSL_ERROR_WANT_ACCEPT,
+    SSL_ERROR_WANT_ASYNC,
+    SSL_ERROR_WANT_ASYNC_JOB,
+    SSL_ERROR_WANT_CLIENT_HELLO_CB,
+    SSL_ERROR_WANT_CONNECT,
+    SSL_ERROR_WANT_READ,
+    SSL_ERROR_WANT_RETRY_VERIFY,
+    SSL_ERROR_WANT_WRITE,
+    SSL_ERROR_WANT_X509_LOOKUP,
+    SSL_ERROR_ZERO_RETURN,
+    SSL_KEY_UPDATE_NOT_REQUESTED,
+    SSL_KEY_UPDATE_REQUESTED,
+    SSL_NOTHING,
+    SSL_READING,
+    SSL_RECEIVED_SHUTDOWN,
+    SSL_RETRY_VERIFY,
+    SSL_WRITING,
+    SSL_X509_LOOKUP,
+    TLS1_3_VERSION,
+    TLS_ANY_VERSION,
+    TLSEXT_NAMETYPE_host_name,
+)
+from .context import SSL_CTX, check_ctx
+from .errors import ERR_GET_LIB, ERR_LIB_SYS, ERR_peek_error, raise_ssl
+from .reasons import (
+    SSL_R_BAD_LENGTH,
+    SSL_R_BAD_WRITE_RETRY,
+    SSL_R_INVALID_KEY_UPDATE_TYPE,
+    SSL_R_NULL_SSL_CTX,
+    SSL_R_STILL_IN_INIT,
+    SSL_R_WRONG_SSL_VERSION,
+)
+from .sessions import SSL_SESSION, check_session
+from .setup import check_ssl
+
+# -- making and freeing ----------------------------------------------------------------------------
+
+
+def SSL_new(ctx: SSL_CTX | None) -> SSL | None:
+    """A connection with the settings of a context; None for None."""
+    if ctx is None:
+        raise_ssl(SSL_R_NULL_SSL_CTX)
+        return None
+    return SSL(check_ctx(ctx))
+
+
+def SSL_up_ref(ssl: SSL) -> int:
+    """One more holds it, and has to free it."""
+    check_ssl(ssl).references += 1
+    return 1
+
+
+def SSL_free(ssl: SSL | None) -> None:
+    """Lets go of it; the last one frees it, and its BIOs. Nothing happens for None."""
+    if ssl is None:
+        return
+    check_ssl(ssl).references -= 1
+    if not ssl.references:
+        ssl.close()
+
+
+def SSL_clear(ssl: SSL) -> int:
+    """Makes it ready for another connection, with the same settings and in the same role."""
+    check_ssl(ssl).clear()
+    return 1
+
+
+def SSL_set_connect_state(ssl: SSL) -> None:
+    """It is going to be a client."""
+    check_ssl(ssl).set_role(False)
+
+
+def SSL_set_accept_state(ssl: SSL) -> None:
+    """It is going to be a server."""
+    check_ssl(ssl).set_role(True)
+
+
+def SSL_is_server(ssl: SSL) -> int:
+    """1 on a server."""
+    return int(check_ssl(ssl).server)
+
+
+def SSL_get_ex_data(ssl: SSL, index: int) -> Any:
+    """What SSL_set_ex_data() has kept under an index."""
+    return check_ssl(ssl).data.get(index)
+
+
+def SSL_set_ex_data(ssl: SSL, index: int, data: Any) -> int:
+    """Keeps something of the application's."""
+    check_ssl(ssl).data[index] = data
+    return 1
+
+
+def SSL_get_app_data(ssl: SSL) -> Any:
+    """What SSL_set_app_data() has kept."""
+    return SSL_get_ex_data(ssl, 0)
+
+
+def SSL_set_app_data(ssl: SSL, data: Any) -> int:
+    """Keeps something of the application's."""
+    return SSL_set_ex_data(ssl, 0, data)
+
+
+# -- BIOs and descriptors --------------------------------------------------------------------------
+
+
+def _optional(bio: BIO | None) -> BIO | None:
+    return None if bio is None else check_bio(bio)
+
+
+def SSL_set0_rbio(ssl: SSL, rbio: BIO | None) -> None:
+    """What is read from. The connection takes over the caller's hold on it."""
+    old, check_ssl(ssl).rbio = ssl.rbio, _optional(rbio)
+    if old is not None:
+        old.release()
+
+
+def SSL_set0_wbio(ssl: SSL, wbio: BIO | None) -> None:
+    """What is written to. The connection takes over the caller's hold on it."""
+    old, check_ssl(ssl).wbio = ssl.wbio, _optional(wbio)
+    if old is not None:
+        old.release()
+
+
+def SSL_set_bio(ssl: SSL, rbio: BIO | None, wbio: BIO | None) -> None:
+    """What is read from and written to; the same for both is held once, not twice.
+
+    Which holds are taken over where only one of the two changes, SSL_set_bio(3) describes.
+    """
+    check_ssl(ssl)
+    _optional(rbio)
+    _optional(wbio)
+    if rbio is ssl.rbio and wbio is ssl.wbio:
+        return
+    if rbio is not None and rbio is wbio:
+        rbio.references += 1
+    if rbio is ssl.rbio:
+        SSL_set0_wbio(ssl, wbio)
+        return
+    if wbio is ssl.wbio and ssl.rbio is not ssl.wbio:
+        SSL_set0_rbio(ssl, rbio)
+        return
+    SSL_set0_rbio(ssl, rbio)
+    SSL_set0_wbio(ssl, wbio)
+
+
+def SSL_get_rbio(ssl: SSL) -> BIO | None:
+    """What is read from."""
+    return check_ssl(ssl).rbio
+
+
+def SSL_get_wbio(ssl: SSL) -> BIO | None:
+    """What is written to."""
+    return check_ssl(ssl).wbio
+
+
+def _socket_bio(fd: int) -> BIO:
+    bio = BIO_new(SOCKET)
+    BIO_set_fd(bio, fd, BIO_NOCLOSE)
+    return bio
+
+
+def SSL_set_fd(ssl: SSL, fd: int) -> int:
+    """The descriptor of a socket to read from and write to; it is not closed with it."""
+    check_ssl(ssl)
+    bio = _socket_bio(check_int(fd, "a descriptor"))
+    SSL_set_bio(ssl, bio, bio)
+    return 1
+
+
+def SSL_set_rfd(ssl: SSL, fd: int) -> int:
+    """The descriptor of a socket to read from."""
+    other = check_ssl(ssl).wbio
+    if other is not None and _fd(other) == check_int(fd, "a descriptor"):
+        other.references += 1
+        SSL_set0_rbio(ssl, other)
+    else:
+        SSL_set0_rbio(ssl, _socket_bio(fd))
+    return 1
+
+
+def SSL_set_wfd(ssl: SSL, fd: int) -> int:
+    """The descriptor of a socket to write to."""
+    other = check_ssl(ssl).rbio
+    if other is not None and _fd(other) == check_int(fd, "a descriptor"):
+        other.references += 1
+        SSL_set0_wbio(ssl, other)
+    else:
+        SSL_set0_wbio(ssl, _socket_bio(fd))
+    return 1
+
+
+def _fd(bio: BIO | None) -> int:
+    if bio is None or bio.method is not SOCKET:
+        return -1
+    return bio.control(BIO_C_GET_FD)
+
+
+def SSL_get_fd(ssl: SSL) -> int:
+    """The descriptor that is read from; -1 where it is no socket."""
+    return SSL_get_rfd(ssl)
+
+
+def SSL_get_rfd(ssl: SSL) -> int:
+    """The descriptor that is read from; -1 where it is no socket."""
+    return _fd(check_ssl(ssl).rbio)
+
+
+def SSL_get_wfd(ssl: SSL) -> int:
+    """The descriptor that is written to; -1 where it is no socket."""
+    return _fd(check_ssl(ssl).wbio)
+
+
+# -- shaking hands ---------------------------------------------------------------------------------
+
+
+def SSL_do_handshake(ssl: SSL) -> int:
+    """Shakes hands, or goes on with it: 1 when it is done.
+
+    Over a blocking BIO it returns when it is done or has failed. Over another it also returns where
+    the BIO cannot serve: -1, and SSL_get_error() says SSL_ERROR_WANT_READ or
+    SSL_ERROR_WANT_WRITE. Then the same call is repeated, once a socket is ready, or data was
+    moved into or out of a buffering BIO.
+    """
+    return check_ssl(ssl).do_handshake()
+
+
+def SSL_connect(ssl: SSL) -> int:
+    """SSL_do_handshake(), as a client unless the role was chosen."""
+    if not check_ssl(ssl).role_chosen:
+        ssl.set_role(False)
+    return ssl.do_handshake()
+
+
+def SSL_accept(ssl: SSL) -> int:
+    """SSL_do_handshake(), as a server unless the role was chosen."""
+    if not check_ssl(ssl).role_chosen:
+        ssl.set_role(True)
+    return ssl.do_handshake()
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+
+def _read(ssl: SSL, buf: Writable, num: int, peek: bool) -> tuple[int, int]:
+    view = output_view(buf, num)
+    ret, data = ssl.read(num, peek)
+    if ret > 0:
+        view[: len(data)] = data
+    return ret, len(data)
+
+
+def SSL_read(ssl: SSL, buf: Writable, num: int) -> int:
+    """Reads at most *num* bytes, of one record, to *buf*: how many, or 0 and less for none."""
+    check_ssl(ssl)
+    if num < 0:
+        raise_ssl(SSL_R_BAD_LENGTH)
+        return -1
+    ret, size = _read(ssl, buf, num, False)
+    return size if ret > 0 else ret
+
+
+def SSL_read_ex(ssl: SSL, buf: Writable, num: int) -> tuple[int, int]:
+    """``(1, readbytes)``, or ``(0, 0)``."""
+    ret, size = _read(check_ssl(ssl), buf, num, False)
+    return (1, size) if ret > 0 else (0, 0)
+
+
+def SSL_peek(ssl: SSL, buf: Writable, num: int) -> int:
+    """SSL_read() that leaves the data where it is."""
+    check_ssl(ssl)
+    if num < 0:
+        raise_ssl(SSL_R_BAD_LENGTH)
+        return -1
+    ret, size = _read(ssl, buf, num, True)
+    return size if ret > 0 else ret
+
+
+def SSL_peek_ex(ssl: SSL, buf: Writable, num: int) -> tuple[int, int]:
+    """SSL_read_ex() that leaves the data where it is."""
+    ret, size = _read(check_ssl(ssl), buf, num, True)
+    return (1, size) if ret > 0 else (0, 0)
+
+
+def SSL_write(ssl: SSL, buf: Readable | str, num: int) -> int:
+    """Writes *num* bytes: how many, or 0 and less where they have not all left.
+
+    Then the call is repeated with the same arguments: the very same *buf*, unless the mode
+    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER is set.
+    """
+    check_ssl(ssl)
+    if num < 0:
+        raise_ssl(SSL_R_BAD_LENGTH)
+        return -1
+    ret, size = ssl.write(buf, input_view(buf, num), num)
+    return size if ret > 0 else ret
+
+
+def SSL_write_ex(ssl: SSL, buf: Readable | str, num: int) -> tuple[int, int]:
+    """``(1, written)``, or ``(0, 0)``."""
+    ret, size = check_ssl(ssl).write(buf, input_view(buf, num), num)
+    return (1, size) if ret > 0 else (0, 0)
+
+
+def SSL_pending(ssl: SSL) -> int:
+    """How many bytes of a record that was opened are left to be read."""
+    return check_ssl(ssl).pending
+
+
+def SSL_has_pending(ssl: SSL) -> int:
+    """1 where there is data, opened or not, that is no longer in the BIO."""
+    return int(check_ssl(ssl).has_pending)
+
+
+# -- closing ---------------------------------------------------------------------------------------
+
+
+def SSL_shutdown(ssl: SSL) -> int:
+    """Sends close_notify, and called again waits for the peer's.
+
+    0: sent, and the peer's has not come; 1: both; less: a failure, or SSL_ERROR_WANT_….
+    """
+    return check_ssl(ssl).close_down()
+
+
+def SSL_get_shutdown(ssl: SSL) -> int:
+    """Which of SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN hold."""
+    return check_ssl(ssl).shutdown
+
+
+def SSL_set_shutdown(ssl: SSL, mode: int) -> None:
+    """Says which hold; nothing is sent."""
+    check_ssl(ssl).shutdown |= check_int(mode, "a mode")
+
+
+def SSL_key_update(ssl: SSL, updatetype: int) -> int:
+    """Another sending key with the next call that writes, and perhaps the peer's as well."""
+    check_ssl(ssl)
+    if ssl.version != TLS1_3_VERSION:
+        raise_ssl(SSL_R_WRONG_SSL_VERSION)
+    elif updatetype not in (SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED):
+        raise_ssl(SSL_R_INVALID_KEY_UPDATE_TYPE)
+    elif ssl.in_init:
+        raise_ssl(SSL_R_STILL_IN_INIT)
+    elif ssl.write_pending:
+        raise_ssl(SSL_R_BAD_WRITE_RETRY)
+    else:
+        ssl.in_init = True
+        ssl.key_update = updatetype
+        return 1
+    return 0
+
+
+def SSL_get_key_update_type(ssl: SSL) -> int:
+    """The KeyUpdate that is due, or SSL_KEY_UPDATE_NONE."""
+    return check_ssl(ssl).key_update
+
+
+# -- what happened ---------------------------------------------------------------------------------
+
+_WANTED = {
+    SSL_X509_LOOKUP: SSL_ERROR_WANT_X509_LOOKUP,
+    SSL_RETRY_VERIFY: SSL_ERROR_WANT_RETRY_VERIFY,
+    SSL_ASYNC_PAUSED: SSL_ERROR_WANT_ASYNC,
+    SSL_ASYNC_NO_JOBS: SSL_ERROR_WANT_ASYNC_JOB,
+    SSL_CLIENT_HELLO_CB: SSL_ERROR_WANT_CLIENT_HELLO_CB,
+}
+
+
+def SSL_get_error(ssl: SSL, ret: int) -> int:
+    """What the return value of the last call means: ``SSL_ERROR_…``.
+
+    It looks at the value, at this thread's error queue, and at what the connection waits for.
+    """
+    check_ssl(ssl)
+    if ret > 0:
+        return SSL_ERROR_NONE
+    code = ERR_peek_error()
+    if code:
+        return SSL_ERROR_SYSCALL if ERR_GET_LIB(code) == ERR_LIB_SYS else SSL_ERROR_SSL
+    wanted = _wanted_of(ssl)
+    if wanted is not None:
+        return wanted
+    if ssl.shutdown & SSL_RECEIVED_SHUTDOWN and ssl.received_warning == 0:
+        return SSL_ERROR_ZERO_RETURN
+    return SSL_ERROR_SYSCALL
+
+
+def _wanted_of(ssl: SSL) -> int | None:
+    """What the connection waits for; None where that is nothing."""
+    if ssl.rwstate == SSL_READING:
+        return _retry_of(ssl.rbio, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE)
+    if ssl.rwstate == SSL_WRITING:
+        return _retry_of(ssl.wbio, SSL_ERROR_WANT_WRITE, SSL_ERROR_WANT_READ)
+    return _WANTED.get(ssl.rwstate)
+
+
+def _retry_of(bio: BIO | None, likely: int, unlikely: int) -> int | None:
+    flags = bio.flags if bio is not None else 0
+    first = BIO_FLAGS_READ if likely == SSL_ERROR_WANT_READ else BIO_FLAGS_WRITE
+    if flags & first:
+        return likely
+    if flags & (BIO_FLAGS_READ | BIO_FLAGS_WRITE):
+        return unlikely
+    if bio is not None and flags & BIO_FLAGS_IO_SPECIAL:
+        special = {
+            BIO_RR_CONNECT: SSL_ERROR_WANT_CONNECT,
+            BIO_RR_ACCEPT: SSL_ERROR_WANT_ACCEPT,
+        }
+        return special.get(bio.retry_reason, SSL_ERROR_SYSCALL)
+    return None
+
+
+def SSL_want(ssl: SSL) -> int:
+    """What the connection waits for: ``SSL_NOTHING``, ``SSL_READING``, …."""
+    return check_ssl(ssl).rwstate
+
+
+def SSL_want_nothing(ssl: SSL) -> bool:
+    """Whether it waits for nothing."""
+    return SSL_want(ssl) == SSL_NOTHING
+
+
+def SSL_want_read(ssl: SSL) -> bool:
+    """Whether it waits for something to read."""
+    return SSL_want(ssl) == SSL_READING
+
+
+def SSL_want_write(ssl: SSL) -> bool:
+    """Whether it waits for room to write."""
+    return SSL_want(ssl) == SSL_WRITING
+
+
+def SSL_want_x509_lookup(ssl: SSL) -> bool:
+    """Whether it waits for the callback that chooses a certificate."""
+    return SSL_want(ssl) == SSL_X509_LOOKUP
+
+
+def SSL_want_retry_verify(ssl: SSL) -> bool:
+    """Whether it waits for the callback that verifies a certificate."""
+    return SSL_want(ssl) == SSL_RETRY_VERIFY
+
+
+def SSL_want_async(ssl: SSL) -> bool:
+    """Whether it waits for something that is under way elsewhere."""
+    return SSL_want(ssl) == SSL_ASYNC_PAUSED
+
+
+def SSL_want_async_job(ssl: SSL) -> bool:
+    """Whether it waits for a job to become free; here it never does."""
+    return SSL_want(ssl) == SSL_ASYNC_NO_JOBS
+
+
+def SSL_want_client_hello_cb(ssl: SSL) -> bool:
+    """Whether it waits for the callback that looks at a ClientHello."""
+    return SSL_want(ssl) == SSL_CLIENT_HELLO_CB
+
+
+def SSL_set_retry_verify(ssl: SSL) -> int:
+    """Called in a callback that verifies a certificate: it wants to be called again."""
+    check_ssl(ssl).hooks.retry_verify = True
+    return 1
+
+
+# -- states ----------------------------------------------------------------------------------------
+
+
+def SSL_in_init(ssl: SSL) -> int:
+    """1 while hands are being shaken, and before; also where a KeyUpdate is due, or it failed."""
+    return int(check_ssl(ssl).in_init)
+
+
+def SSL_in_before(ssl: SSL) -> int:
+    """1 where no handshake has begun."""
+    return int(check_ssl(ssl).in_before)
+
+
+def SSL_is_init_finished(ssl: SSL) -> int:
+    """1 where the handshake is done."""
+    return int(not check_ssl(ssl).in_init and ssl.progress.state == 1)
+
+
+def SSL_in_connect_init(ssl: SSL) -> int:
+    """1 on a client that is shaking hands."""
+    return int(SSL_in_init(ssl) and not ssl.server)
+
+
+def SSL_in_accept_init(ssl: SSL) -> int:
+    """1 on a server that is shaking hands."""
+    return int(SSL_in_init(ssl) and ssl.server)
+
+
+def SSL_get_state(ssl: SSL) -> int:
+    """The state as a number: ``TLS_ST_…``."""
+    return int(check_ssl(ssl).progress.state)
+
+
+def SSL_state_string(ssl: SSL) -> str:
+    """The state in a few letters: ``TWCH``, ``SSLOK``."""
+    return check_ssl(ssl).state_text[0]
+
+
+def SSL_state_string_long(ssl: SSL) -> str:
+    """The state in words."""
+    return check_ssl(ssl).state_text[1]
+
+
+# -- what was agreed on ----------------------------------------------------------------------------
+
+_VERSIONS = {0x0304: "TLSv1.3", 0x0303: "TLSv1.2", 0x0302: "TLSv1.1", 0x0301: "TLSv1"}
+
+
+def SSL_version(ssl: SSL) -> int:
+    """The version of TLS as a number."""
+    version = check_ssl(ssl).version
+    return TLS_ANY_VERSION if version is None else version
+
+
+def SSL_get_version(ssl: SSL) -> str:
+    """The version of TLS: ``TLSv1.3``, ``TLSv1.2``, or ``unknown`` while it is."""
+    return _VERSIONS.get(SSL_version(ssl), "unknown")
+
+
+def SSL_get_current_cipher(ssl: SSL) -> SSL_CIPHER | None:
+    """The cipher suite in use; None before there is one."""
+    return check_ssl(ssl).current_cipher
+
+
+def SSL_get_cipher_name(ssl: SSL) -> str:
+    """The name of the cipher suite in use."""
+    current = SSL_get_current_cipher(ssl)
+    return "(NONE)" if current is None else current.suite.openssl_name
+
+
+def SSL_get_cipher(ssl: SSL) -> str:
+    """The name of the cipher suite in use."""
+    return SSL_get_cipher_name(ssl)
+
+
+def SSL_get_pending_cipher(ssl: SSL) -> SSL_CIPHER | None:
+    """The cipher suite that was chosen, and is perhaps not in use yet."""
+    return cipher(check_ssl(ssl).progress.suite)
+
+
+def SSL_get_peer_certificate(ssl: SSL) -> x509.Certificate | None:
+    """The peer's certificate; None where it showed none."""
+    chain = check_ssl(ssl).peer_certificates
+    return chain[0] if chain else None
+
+
+def SSL_get1_peer_certificate(ssl: SSL) -> x509.Certificate | None:
+    """The peer's certificate; None where it showed none."""
+    return SSL_get_peer_certificate(ssl)
+
+
+def SSL_get_peer_cert_chain(ssl: SSL) -> list[x509.Certificate] | None:
+    """What the peer sent; on a server without the client's own. None where it showed nothing."""
+    chain = check_ssl(ssl).peer_certificates
+    if not chain:
+        return None
+    return list(chain[1:] if ssl.server else chain)
+
+
+def SSL_get0_verified_chain(ssl: SSL) -> list[x509.Certificate] | None:
+    """The path that was found when the peer's certificate was verified."""
+    return list(check_ssl(ssl).verified_chain) or None
+
+
+def SSL_get_certificate(ssl: SSL) -> x509.Certificate | None:
+    """One's own certificate."""
+    credentials = check_ssl(ssl).settings.credentials
+    return credentials[-1].chain[0] if credentials and credentials[-1].chain else None
+
+
+def SSL_get_privatekey(ssl: SSL) -> Any:
+    """One's own key."""
+    credentials = check_ssl(ssl).settings.credentials
+    return credentials[-1].key if credentials else None
+
+
+def SSL_get_verify_result(ssl: SSL) -> int:
+    """What the verification of the peer's certificate found: ``X509_V_…``."""
+    return check_ssl(ssl).verify_result
+
+
+def SSL_set_verify_result(ssl: SSL, result: int) -> None:
+    """Says what it found."""
+    check_ssl(ssl).verify_result = check_int(result, "a result")
+
+
+def SSL_get0_alpn_selected(ssl: SSL) -> bytes:
+    """The application protocol that was agreed on; empty where there was none."""
+    connection = check_ssl(ssl).connection
+    established = connection.established if connection is not None else None
+    return (established.alpn or b"") if established is not None else b""
+
+
+def SSL_get_servername(ssl: SSL, name_type: int) -> str | None:
+    """The name that the client asks for; *name_type* is TLSEXT_NAMETYPE_host_name."""
+    check_ssl(ssl)
+    if name_type != TLSEXT_NAMETYPE_host_name:
+        return None
+    if not ssl.server:
+        return ssl.settings.host_name
+    return ssl.hooks.hello.server_name if ssl.hooks.hello is not None else None
+
+
+def SSL_get_servername_type(ssl: SSL) -> int:
+    """TLSEXT_NAMETYPE_host_name where the client asks for a name, or -1."""
+    return -1 if SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) is None else 0
+
+
+def SSL_get_finished(ssl: SSL, buf: Writable, count: int) -> int:
+    """One's own latest Finished, at most *count* bytes of it to *buf*; returns its length."""
+    return _give(check_ssl(ssl).progress.finished, buf, count)
+
+
+def SSL_get_peer_finished(ssl: SSL, buf: Writable, count: int) -> int:
+    """The peer's latest Finished, at most *count* bytes of it to *buf*; returns its length."""
+    return _give(check_ssl(ssl).progress.peer_finished, buf, count)
+
+
+def _give(data: bytes, buf: Writable, count: int) -> int:
+    view = output_view(buf, min(count, len(data)))
+    view[: min(count, len(data))] = data[:count]
+    return len(data)
+
+
+def SSL_export_keying_material(
+    ssl: SSL,
+    out: Writable,
+    olen: int,
+    label: str | bytes,
+    llen: int,
+    context: bytes | None,
+    contextlen: int,
+    use_context: int,
+) -> int:
+    """Writes *olen* bytes that both sides share and no one else knows (RFC 8446, section 7.5)."""
+    connection = check_ssl(ssl).connection
+    view = output_view(out, olen)
+    if connection is None or connection.established is None:
+        return -1
+    name = (label.encode() if isinstance(label, str) else bytes(label))[:llen]
+    used = bytes(context or b"")[:contextlen] if use_context else None
+    try:
+        view[:olen] = connection.export_keying_material(name, olen, used)
+    except UsageError:
+        return 0
+    return 1
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+
+def SSL_get_session(ssl: SSL) -> SSL_SESSION | None:
+    """The session; in TLS 1.3 a client can resume it once a ticket has come."""
+    return check_ssl(ssl).session
+
+
+def SSL_get0_session(ssl: SSL) -> SSL_SESSION | None:
+    """The session."""
+    return SSL_get_session(ssl)
+
+
+def SSL_get1_session(ssl: SSL) -> SSL_SESSION | None:
+    """The session, held once more."""
+    session = SSL_get_session(ssl)
+    if session is not None:
+        session.references += 1
+    return session
+
+
+def SSL_set_session(ssl: SSL, session: SSL_SESSION | None) -> int:
+    """On a client: the session to resume."""
+    check_ssl(ssl)
+    if session is not None:
+        check_session(session)
+    ssl.session_to_resume = ssl.session = session
+    return 1
+
+
+def SSL_session_reused(ssl: SSL) -> int:
+    """1 where a session was resumed."""
+    return int(check_ssl(ssl).resumed)
+
+
+def SSL_get_early_data_status(ssl: SSL) -> int:
+    """What became of the early data: ``SSL_EARLY_DATA_…``."""
+    connection = check_ssl(ssl).connection
+    if connection is None or not connection.handshake_complete:
+        return 0
+    return 2 if connection.early_data_accepted else 0
