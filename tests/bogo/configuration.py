@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cryptography import x509
@@ -32,11 +33,13 @@ from aiotls.config import (
 )
 from aiotls.crypto.primitives import PRIMITIVES
 from aiotls.crypto.suites import SUITES
+from aiotls.delegation import DelegatedCredential
 from aiotls.enums import Alert, ProtocolVersion, SignatureScheme
 from aiotls.errors import CertificateError, ProtocolError
 from aiotls.identity import Identity
 from aiotls.sessions import Session, TicketKeyRing
 from aiotls.trust import TrustStore, parse_certificate
+from aiotls.wire.extensions import CERTIFICATE_AUTHORITIES
 from tests.bogo.flags import Credential, Options, Unimplemented
 
 X509, RAW = 0, 2
@@ -113,6 +116,11 @@ class Unverified(Exception):
     """The application's refusal that ``-verify-fail`` asks for."""
 
 
+def issuer_of(der: bytes) -> bytes:
+    """A certificate's issuer, DER."""
+    return parse_certificate(der).issuer.public_bytes()
+
+
 def spki(key: Any) -> bytes:
     """A public key as it stands in a certificate."""
     encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -145,12 +153,21 @@ def chain_of(path: str) -> tuple[bytes, ...]:
 class Signer:
     """A private key that signs with some schemes only, and not at once where *suspend* is given."""
 
-    def __init__(self, key: Any, schemes: Sequence[int], suspend: Suspend | None) -> None:
+    def __init__(
+        self,
+        key: Any,
+        schemes: Sequence[int],
+        suspend: Suspend | None,
+        note: Callable[[], None] | None = None,
+    ) -> None:
         self.key = key
         self.schemes = tuple(schemes) or None
         self._suspend = suspend
+        self._note = note
 
     def sign(self, data: bytes, scheme: SignatureScheme) -> bytes | Coroutine[Any, Any, bytes]:
+        if self._note is not None:
+            self._note()
         if self._suspend is None:
             return PRIMITIVES.sign(self.key, scheme, data)
         return self._sign_later(data, scheme, self._suspend)
@@ -164,13 +181,19 @@ class Signer:
 class State:
     """One connection's configuration, and what its hooks have seen."""
 
-    def __init__(self, options: Options, sessions: Sessions, suspend: Suspend) -> None:
+    def __init__(
+        self, options: Options, sessions: Sessions, suspend: Suspend, *, resumed: bool
+    ) -> None:
+        self.resumed = resumed
+        """Whether a session is to be resumed: on a server its client is verified once more, and
+        again when that leads to a full handshake."""
         self.options = options
         self.sessions = sessions
         self.new_session: Session | None = None
         self._offered: Session | None = None
         self.secrets: dict[str, bytes] = {}
         self.verified = 0
+        self._delegate: int | None = None
         self.selected = False
         self._suspend = suspend if options.use_async else None
         self._identities = self._load_identities()
@@ -262,14 +285,14 @@ class State:
             common["key_shares"] = known(options.key_shares, GROUPS, "group")
         if options.advertise_alpn:
             common["alpn_protocols"] = protocol_names(options.advertise_alpn)
+        if options.reverify_on_resume:
+            raise Unimplemented("a client does not verify the server again when it resumes")
         if options.no_ticket and options.resume_count:
             raise Unimplemented("a client does not resume without tickets")
-        if len(self._identities) > 1 or options.credential.must_match_issuer:
-            raise Unimplemented("a client chooses among identities by a hook of the application")
-        if any(credential.must_match_issuer for credential in options.credentials):
-            raise Unimplemented("a client holds its certificate against the issuers by a hook")
         asks = (
-            options.use_old_client_cert_callback
+            len(self._identities) > 1
+            or any(credential.must_match_issuer for _, credential in self._credentials())
+            or options.use_old_client_cert_callback
             or options.fail_cert_callback
             or options.expect_client_ca_list
             or options.expect_peer_verify_pref
@@ -305,9 +328,7 @@ class State:
             common["alpn_protocols"] = [options.select_alpn.encode("utf-8", "surrogateescape")]
         if options.expect_client_ca_list:
             raise Unimplemented("a server is not told of authorities")
-        if any(credential.must_match_issuer for _, credential in self._credentials()):
-            raise Unimplemented("a server does not hold its certificates against authorities")
-        return ServerConfig(
+        self._server_config = ServerConfig(
             **common,
             identities=[identity for _, identity in self._identities],
             psk=self._hook(self._find_key) if self._keys() else None,
@@ -315,7 +336,9 @@ class State:
             ticket_keys=self._ticket_keys(),
             max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
             replay_guard=self.sessions.replay_guard,
+            delegations=self._delegations(),
         )
+        return self._server_config
 
     def _ticket_keys(self) -> Any:
         options = self.options
@@ -330,7 +353,7 @@ class State:
     def _credentials(self) -> list[tuple[int, Credential]]:
         """Those of flags, by number; the one that stands alone comes last and has none."""
         numbered = enumerate(self.options.credentials)
-        credentials = [(n, credential) for n, credential in numbered if credential.kind != "psk"]
+        credentials = [(n, c) for n, c in numbered if c.kind in ("x509", "rpk")]
         if self.options.credential.given:
             credentials.append((-1, self.options.credential))
         return credentials
@@ -356,6 +379,25 @@ class State:
             return Identity(chain, key, **given)
         return Identity(chain, Signer(key, credential.signing_prefs, self._suspend), **given)
 
+    def _delegations(self) -> list[DelegatedCredential]:
+        """Delegated credentials; each belongs to a certificate that is there as well."""
+        found = []
+        for number, credential in enumerate(self.options.credentials):
+            if credential.kind != "delegated":
+                continue
+            leaf = chain_of(credential.cert_file)[0]
+            if all(identity.chain[0] != leaf for _, identity in self._identities):
+                raise Unimplemented("a delegated credential comes with its certificate and its key")
+            with open(credential.key_file, "rb") as file:
+                key = load_pem_private_key(file.read(), None)
+            signer = Signer(key, (), self._suspend, lambda number=number: self._note(number))
+            parsed = DelegatedCredential.parse(credential.delegated_credential)
+            found.append(replace(parsed, signer=signer, leaf=leaf))
+        return found
+
+    def _note(self, number: int) -> None:
+        self._delegate = number
+
     def _keys(self) -> list[ExternalPsk]:
         """The shared keys, imported for both hashes (RFC 9258)."""
         return [
@@ -374,6 +416,8 @@ class State:
 
     def number_of(self, identity: Identity | None) -> int | None:
         """Which of the credentials an identity was made from."""
+        if self._delegate is not None:
+            return self._delegate
         if identity is None:  # a shared key, if there is just one
             kinds = [credential.kind for credential in self.options.credentials]
             return kinds.index("psk") if kinds.count("psk") == 1 else None
@@ -400,7 +444,7 @@ class State:
 
     def _verify(self, peer: Any) -> None:
         self.verified += 1
-        if self.verified > 1:
+        if self.verified > 1 and not self.resumed:
             raise RuntimeError("the peer was verified twice")
         if self.options.use_ocsp_callback and self.options.fail_ocsp_callback:
             raise CertificateError(
@@ -414,7 +458,7 @@ class State:
             # The alert is the application's to choose; OpenSSL's API has this one for it.
             raise CertificateError(Alert.HANDSHAKE_FAILURE, "-verify-fail")
 
-    def _select(self, hello: ClientHelloInfo) -> Identity | None:
+    def _select(self, hello: ClientHelloInfo) -> Identity | ServerConfig | None:
         self.selected = True
         options = self.options
         if options.expect_no_server_name and hello.server_name is not None:
@@ -445,7 +489,30 @@ class State:
             stapled = Identity(identity.chain, identity.signer, staple=staple)
             self._identities.append((self._identities[0][0], stapled))
             return stapled
+        if any(credential.must_match_issuer for _, credential in self._credentials()):
+            authorities = hello.hello.extensions.get(CERTIFICATE_AUTHORITIES) or ()
+            identities = [identity for identity in self._issued_by(authorities)]
+            if not identities:
+                raise ProtocolError(
+                    Alert.HANDSHAKE_FAILURE, "no certificate fits", reason="NO_MATCHING_ISSUER"
+                )
+            return self._server_config.replace(identities=identities, select=None)
         return None
+
+    def _issued_by(self, authorities: Sequence[bytes]) -> list[Identity]:
+        """The identities but for those that the other side's authorities rule out."""
+        numbers = {
+            number for number, credential in self._credentials() if not credential.must_match_issuer
+        }
+        return [
+            identity
+            for number, identity in self._identities
+            if number in numbers
+            or any(
+                parse_certificate(der).issuer.public_bytes() in authorities
+                for der in identity.chain
+            )
+        ]
 
     def _select_identity(self, query: CertificateQuery) -> Identity | None:
         options = self.options
@@ -458,7 +525,10 @@ class State:
             raise ProtocolError(
                 Alert.INTERNAL_ERROR, "the selection failed", reason="CERT_CB_ERROR"
             )
-        return self._identities[0][1] if self._identities else None
+        for identity in self._issued_by(query.authorities):
+            if query.scheme_for(identity) is not None:
+                return identity
+        return None
 
     def _check_verify_prefs(self, schemes: Sequence[int]) -> None:
         expected = self.options.expect_peer_verify_pref

@@ -28,6 +28,7 @@ class Credential:
     ocsp_response: bytes = b""
     signed_cert_timestamps: bytes = b""
     must_match_issuer: bool = False
+    delegated_credential: bytes = b""
     psk_importer_key: bytes = b""
     psk_importer_identity: bytes = b""
     psk_importer_context: bytes = b""
@@ -116,6 +117,7 @@ class Options:
     decline_ocsp_callback: bool = False
     fail_ocsp_callback: bool = False
     permute_extensions: bool = False
+    reverify_on_resume: bool = False
     accepted_peer_cert_types: list[int] = field(default_factory=list)
     available_client_cert_types: list[int] = field(default_factory=list)
 
@@ -142,6 +144,7 @@ class Options:
     expect_ticket_supports_early_data: bool = False
     expect_verify_result: bool = False
     expect_ticket_renewal: bool = False
+    expect_no_session_id: bool = False
     expect_accept_early_data: bool = False
     expect_reject_early_data: bool = False
     expect_no_offer_early_data: bool = False
@@ -187,7 +190,7 @@ _SWITCHES = """
     expect-reject-early-data expect-no-offer-early-data use-ticket-callback
     use-ticket-aead-callback enable-ocsp-stapling enable-signed-cert-timestamps
     use-ocsp-callback set-ocsp-in-callback decline-ocsp-callback fail-ocsp-callback
-    permute-extensions
+    permute-extensions expect-no-session-id reverify-on-resume
 """.split()
 
 _VALUES: dict[str, Callable[[str], Any]] = {
@@ -239,6 +242,7 @@ _CREDENTIAL_VALUES: dict[str, Callable[[str], Any]] = {
     "key-file": _text,
     "ocsp-response": _binary,
     "signed-cert-timestamps": _binary,
+    "delegated-credential": _binary,
     "psk-importer-key": _binary,
     "psk-importer-identity": _binary,
     "psk-importer-context": _binary,
@@ -325,7 +329,7 @@ def _table() -> dict[str, tuple[int, Callable[[Options, str], None]]]:
     for name, convert in _CREDENTIAL_VALUES.items():
         table["-" + name] = 1, _credential(_field(name), convert)
     table["-async"] = 0, _set("use_async", True)
-    for kind in ("x509", "rpk", "psk"):
+    for kind in ("x509", "rpk", "psk", "delegated"):
         table[f"-new-{kind}-credential"] = 0, _new_credential(kind)
     for name in ("sha256", "sha384"):
         table[f"-psk-importer-{name}"] = 0, _psk_hash(name)

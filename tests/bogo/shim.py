@@ -149,7 +149,7 @@ class Exchange:
     def __init__(self, shim: Shim, options: Options, resumed: bool) -> None:
         self.options = options
         self.resumed = resumed
-        self.state = configuration.State(options, shim.sessions, suspend)
+        self.state = configuration.State(options, shim.sessions, suspend, resumed=resumed)
         self.config: Config = self.state.config()
         name = options.host_name or None
         self.retry = shim.retry
@@ -422,6 +422,8 @@ class Exchange:
                 raise Unimplemented("which of several shared keys was taken is not told")
             used = self.state.number_of(result.identity)
             check("the credential", used, options.expect_selected_credential)
+        if options.expect_no_session_id and getattr(self.config, "session_store", None):
+            raise Unmet("a server that keeps no sessions by number has a store for them")
         if options.server and not self.state.selected:
             raise Unmet("the selection by ClientHello was not called")
 
