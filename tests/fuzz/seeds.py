@@ -1,0 +1,119 @@
+"""Makes what the fuzzer starts from: ``python -m tests.fuzz.seeds``, with --credentials for both.
+
+The corpus is honest input of every kind, and one file for each finding, which is named for it and
+which this program does not touch.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from aiotls import TLSConnection
+from aiotls.wire.messages import Message
+from tests import certificates
+from tests.engine.pair import Pair, mutate
+from tests.fuzz import targets, world
+
+BEGINS = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+ENDS = datetime.datetime(2126, 1, 1, tzinfo=datetime.UTC)
+
+
+def make_credentials() -> None:
+    """An authority of a hundred years and its two certificates."""
+    times = {"begins": BEGINS, "ends": ENDS}
+    root = certificates.authority("fuzz root", **times)
+    (world.HERE / "authority.pem").write_bytes(root.pem)
+    for name, host in (("server", "localhost"), ("client", "client")):
+        number = 100 + len(name) + len(host)
+        issued = certificates.leaf(host, issuer=root, number=number, **times)
+        (world.HERE / f"{name}.pem").write_bytes(issued.chain_pem)
+
+
+def messages() -> Iterator[tuple[str, bool, bytes]]:
+    """Every message of every scenario: scenario, whether a client sent it, the bytes."""
+    for scenario in world.SCENARIOS:
+        client, server = world.fresh(scenario)
+        early = b"early" if scenario == "early" else b""
+        pair = Pair(TLSConnection(client, "localhost", early_data=early), TLSConnection(server))
+        seen: list[tuple[str, bool, bytes]] = []
+        for end in (pair.client, pair.server):
+
+            def note(message: Message, from_client: bool = end is pair.client) -> Message:
+                seen.append((scenario, from_client, message.encode()))  # noqa: B023
+                return message
+
+            mutate(end, note)
+        pair.pump()
+        pair.check()
+        yield from seen
+
+
+def seeds() -> Iterator[tuple[str, str, bytes]]:
+    """Target, name of the file, content."""
+    kinds = list(targets.MESSAGES)
+    done = set()
+    for scenario, _, raw in messages():
+        for index, kind in enumerate(kinds):
+            name = f"{scenario}-{kind.__name__}"
+            if (
+                kind.type == raw[0]
+                and name not in done
+                and (kind.__name__[-2:] == "12")
+                == (scenario.endswith("12") and kind.__name__ in targets.TWICE)
+            ):
+                done.add(name)
+                yield "messages", name, bytes([index]) + raw[4:]
+    for index, scenario in enumerate(world.SCENARIOS):
+        for role in (0, 1):
+            yield "handshake", f"{scenario}-{role}", bytes([index, role])
+            yield "handshake", f"{scenario}-{role}-flip", bytes([index, role, 1, 0, 40, 255] * 2)
+        yield "wire", scenario, bytes([index])
+    yield "handshake", "post", bytes([0, 0]) + bytes(8) + bytes([7, 22, 5, 24, 0, 0, 1, 1])
+    yield "records", "whole", bytes([0, 23, 5]) + b"hello" + bytes([1, 22, 2]) + b"hi"
+    trust, server, client = world.credentials()
+    root = trust.certificates[0]
+    chain = b"".join(len(der).to_bytes(2, "big") + der for der in server.chain)
+    yield "path", "good", bytes([0]) + chain
+    yield (
+        "path",
+        "client",
+        bytes([1]) + b"".join(len(der).to_bytes(2, "big") + der for der in client.chain),
+    )
+    for name in ("server", "client", "authority"):
+        yield "pem", name, b"\0" + (world.HERE / f"{name}.pem").read_bytes()
+    yield "pem", "trust", b"\1" + (world.HERE / "authority.pem").read_bytes()
+    yield "der", "server", b"\0" + server.chain[0]
+    leaf = certificates.leaf("localhost")
+    from cryptography.hazmat.primitives.serialization import NoEncryption
+
+    bundle = pkcs12.serialize_key_and_certificates(
+        b"x", leaf.key, leaf.certificate, [root], NoEncryption()
+    )
+    yield "der", "pkcs12", b"\1" + bundle
+    session = world.session_for("resumed")
+    assert session is not None
+    yield "tickets", "session", b"\0" + session.encode()
+    yield "tickets", "ticket", b"\1" + session.ticket
+    for index, (name, answer) in enumerate(targets.ANSWERS.items()):
+        yield "starttls", name, bytes([index, 255]) + answer
+    for index in range(len(targets.EXTENSIONS)):
+        yield "extensions", f"row-{index}", bytes([index, 0, 2, 0, 0])
+    yield "compression", "zlib", bytes.fromhex("0100000a789c2bc9c82c5600a2448592d4e21200")
+    yield "peers_values", "share", bytes([0]) + bytes(range(32))
+
+
+def main() -> None:
+    if "--credentials" in sys.argv:
+        make_credentials()
+    for target, name, content in seeds():
+        directory = world.HERE / "corpus" / target
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
