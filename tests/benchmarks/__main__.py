@@ -114,7 +114,7 @@ class Suite:
             print(f"  {loop:8}{stack:12} client {client:7.1f}  server {server:7.1f}", flush=True)
 
     def imports(self) -> None:
-        times = footprint.imports(3 * self.options.rounds)
+        times = footprint.imports(3 * self.options.rounds, self.settings)
         self.result["imports"] = times
         base, ours = times.values()
         ratio = report.Ratio.of(a / b for a, b in zip(ours, base, strict=True))
