@@ -9,14 +9,16 @@ it lies, and keeps nothing but an incomplete last one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .crypto.aead import MAX_PLAINTEXT, Opener, PlainOpener, PlainSealer, Sealer
-from .enums import Alert
+from .enums import Alert, ContentType
 from .errors import ProtocolError
 
 MAX_FRAGMENT = MAX_PLAINTEXT + 256
 """RFC 8446, section 5.2: what protection may add is at most 256 bytes."""
+
+APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
 
 class RecordReader:
@@ -65,12 +67,23 @@ class RecordReader:
         del buffer[: 5 + length]
         return self.opener.open(header, fragment)
 
-    def records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
+    def records(self, data: bytes | bytearray | memoryview) -> Iterable[tuple[int, bytes]]:
         """The records that *data* completes, opened one by one as they are asked for.
 
         *data* is only looked at while this runs; what is left of it is copied. When the one who
         iterates stops early, the rest is lost: only a dead connection does that.
         """
+        if (  # the usual case where messages are short: exactly one record of application data
+            not self._buffer
+            and len(data) > 5
+            and data[0] == APPLICATION_DATA
+            and data[1] == 3
+            and data[3] << 8 | data[4] == len(data) - 5 <= MAX_FRAGMENT
+        ):
+            return (self.opener.open(data[:5], data[5:]),)
+        return self._records(data)
+
+    def _records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
         buffer = self._buffer
         position, end = 0, len(data)
         while buffer:

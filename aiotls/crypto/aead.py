@@ -15,6 +15,8 @@ from ..errors import ProtocolError
 from .schedule13 import next_traffic_secret, traffic_keys
 from .suites import Suite
 
+Bytes = bytes | bytearray | memoryview
+
 MAX_PLAINTEXT = 1 << 14
 """RFC 8446, section 5.1: a record carries at most this many bytes."""
 
@@ -26,7 +28,7 @@ class Opener(Protocol):
     limit: int
     """Records after which the key has to be replaced."""
 
-    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+    def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """The content type and the content of one record; raises ProtocolError."""
 
 
@@ -36,7 +38,7 @@ class Sealer(Protocol):
     sequence: int
     limit: int
 
-    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
+    def seal(self, content_type: int, content: Bytes) -> bytes:
         """One whole record, header included, of at most :data:`MAX_PLAINTEXT` bytes."""
 
 
@@ -46,7 +48,7 @@ class PlainOpener:
     sequence = 0
     limit = 1 << 62
 
-    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+    def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """The record as it stands."""
         # What claims to be application data is refused early data, which is protected, and longer
         # for that (RFC 8446, section 4.2.10): the handshake drops it, or has no place for it.
@@ -68,7 +70,7 @@ class PlainSealer:
     def __init__(self, version: int = 0x0303) -> None:
         self.version = version
 
-    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
+    def seal(self, content_type: int, content: Bytes) -> bytes:
         """The content behind a record header."""
         header = content_type << 32 | self.version << 16 | len(content)
         return header.to_bytes(5, "big") + content
@@ -101,15 +103,16 @@ class Opener13:
         """Whether the peer may still send an alert in the clear: one that failed before it had
         these keys. Never for application data, where a forged close_notify would cut it short."""
 
-    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+    def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """Decrypts, checks, and takes the padding off."""
-        if header[0] != ContentType.APPLICATION_DATA:
+        if header[0] != _APPLICATION_DATA:
             return self._open_unprotected(header[0], bytes(fragment))
+        sequence = self.sequence
         try:
-            inner = self._decrypt((self._iv ^ self.sequence).to_bytes(12, "big"), fragment, header)
+            inner = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), fragment, header)
         except InvalidTag:
             raise _bad_record() from None
-        self.sequence += 1
+        self.sequence = sequence + 1
         if len(inner) > self.max_plaintext + 1:
             raise ProtocolError(
                 Alert.RECORD_OVERFLOW,
@@ -117,7 +120,7 @@ class Opener13:
                 f"{self.max_plaintext}",
                 reason="DATA_LENGTH_TOO_LONG",
             )
-        if inner and inner[-1] > ContentType.CHANGE_CIPHER_SPEC:
+        if inner and inner[-1] > _CHANGE_CIPHER_SPEC:
             return inner[-1], inner[:-1]
         content = inner.rstrip(b"\0")
         if not content:  # 5.4: no non-zero octet in the cleartext
@@ -179,15 +182,15 @@ class Sealer13:
         self.max_plaintext = MAX_PLAINTEXT
         """What padding may fill a record up to (RFC 8449, section 4)."""
 
-    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
+    def seal(self, content_type: int, content: Bytes) -> bytes:
         """Encrypts one record."""
         inner = b"".join((content, _TYPE[content_type]))
         if self._padding > 1:
             inner += bytes(min(-len(inner) % self._padding, self.max_plaintext + 1 - len(inner)))
         header = (_HEADER13 + len(inner)).to_bytes(5, "big")
-        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
-        self.sequence += 1
-        return header + self._encrypt(nonce, inner, header)
+        sequence = self.sequence
+        self.sequence = sequence + 1
+        return header + self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
 
     def updated(self) -> Sealer13:
         """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""
@@ -215,7 +218,7 @@ class Opener12:
         self.limit = 1 << 62  # there is no KeyUpdate; the sequence number never wraps
         self.max_plaintext = MAX_PLAINTEXT
 
-    def open(self, header: bytes, fragment: bytes | memoryview) -> tuple[int, bytes]:
+    def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """Decrypts and checks."""
         explicit = self._explicit
         sequence = self.sequence
@@ -252,7 +255,7 @@ class Sealer12:
         self.sequence = 0
         self.limit = 1 << 62
 
-    def seal(self, content_type: int, content: bytes | bytearray | memoryview) -> bytes:
+    def seal(self, content_type: int, content: Bytes) -> bytes:
         """Encrypts one record."""
         sequence, length = self.sequence, len(content)
         extra = (sequence << 40 | content_type << 32 | 0x0303 << 16 | length).to_bytes(13, "big")
@@ -272,5 +275,8 @@ def _bad_record() -> ProtocolError:
     )
 
 
+# A member is looked up in its enumeration more slowly than a name in a module.
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _TYPE: dict[int, bytes] = {kind: bytes([kind]) for kind in ContentType}
 _HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + 16
