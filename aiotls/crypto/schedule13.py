@@ -38,7 +38,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hmac
+
+try:  # what hmac.digest() calls in the end: a handshake makes forty calls
+    from _hashlib import hmac_digest
+except ImportError:  # a Python without OpenSSL
+    from hmac import digest as hmac_digest  # type: ignore[assignment]
 
 from ..errors import UsageError
 from .suites import Suite
@@ -53,13 +57,13 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, context: bytes, le
     *context* has at most 255 bytes, *length* is at most 255 times the hash's; a longer one is a
     ValueError or an OverflowError, as it never comes from a peer.
     """
-    info = b"%b%c%b" % (_label(label, length), len(context), context)
-    block = hmac.digest(secret, info + b"\x01", hash_name)
+    info = _label(label, len(context), length) + context
+    block = hmac_digest(secret, info + b"\x01", hash_name)
     if length <= len(block):
         return block if length == len(block) else block[:length]
     output = [block]
     for counter in range(2, -(-length // len(block)) + 1):
-        block = hmac.digest(secret, b"%b%b%c" % (block, info, counter), hash_name)
+        block = hmac_digest(secret, b"%b%b%c" % (block, info, counter), hash_name)
         output.append(block)
     return b"".join(output)[:length]
 
@@ -74,7 +78,7 @@ class EarlySecret:
         if psk is None:
             self._secret, self._derived = _without_psk(suite.hash_name)
         else:
-            self._secret = hmac.digest(bytes(suite.hash_length), psk, suite.hash_name)
+            self._secret = hmac_digest(bytes(suite.hash_length), psk, suite.hash_name)
             self._derived = None
 
     def binder_key(self, *, external: bool = False, imported: bool = False) -> bytes:
@@ -102,7 +106,7 @@ class EarlySecret:
             derived = _derive(suite, self._secret, b"derived", _empty_hash(suite.hash_name))
         if shared_secret is None:  # psk_ke: a string of zeros stands in (section 7.1)
             shared_secret = bytes(suite.hash_length)
-        return HandshakeSecret(suite, hmac.digest(derived, shared_secret, suite.hash_name))
+        return HandshakeSecret(suite, hmac_digest(derived, shared_secret, suite.hash_name))
 
 
 class HandshakeSecret:
@@ -126,7 +130,7 @@ class HandshakeSecret:
         """The last stage."""
         suite = self._suite
         derived = _derive(suite, self._secret, b"derived", _empty_hash(suite.hash_name))
-        return MasterSecret(suite, hmac.digest(derived, bytes(suite.hash_length), suite.hash_name))
+        return MasterSecret(suite, hmac_digest(derived, bytes(suite.hash_length), suite.hash_name))
 
 
 class MasterSecret:
@@ -157,10 +161,10 @@ class MasterSecret:
 
 def traffic_keys(suite: Suite, secret: bytes) -> tuple[bytes, bytes]:
     """The key and the nonce's constant part for one direction (section 7.3)."""
-    hash_name = suite.hash_name
+    hash_name, length = suite.hash_name, suite.key_length
     return (
-        expand_label(hash_name, secret, b"key", b"", suite.key_length),
-        expand_label(hash_name, secret, b"iv", b"", 12),
+        hmac_digest(secret, _label(b"key", 0, length) + b"\x01", hash_name)[:length],
+        hmac_digest(secret, _label(b"iv", 0, 12) + b"\x01", hash_name)[:12],
     )
 
 
@@ -175,7 +179,7 @@ def finished(suite: Suite, secret: bytes, digest: bytes) -> bytes:
     *secret* is the sender's traffic secret, or the binder key.
     """
     key = expand_label(suite.hash_name, secret, b"finished", b"", suite.hash_length)
-    return hmac.digest(key, digest, suite.hash_name)
+    return hmac_digest(key, digest, suite.hash_name)
 
 
 def resumption_psk(suite: Suite, resumption_secret: bytes, nonce: bytes) -> bytes:
@@ -202,7 +206,7 @@ def import_psk(
         )
     )
     size = hashlib.new(hash_name).digest_size
-    extracted = hmac.digest(bytes(size), secret, hash_name)
+    extracted = hmac_digest(bytes(size), secret, hash_name)
     digest = hashlib.new(hash_name, imported).digest()
     length = hashlib.new(target).digest_size
     return imported, expand_label(hash_name, extracted, b"derived psk", digest, length)
@@ -228,13 +232,14 @@ def export(
 
 def _derive(suite: Suite, secret: bytes, label: bytes, digest: bytes) -> bytes:
     """Derive-Secret, with the transcript's hash in place of the messages."""
-    return expand_label(suite.hash_name, secret, label, digest, suite.hash_length)
+    length = suite.hash_length
+    return hmac_digest(secret, _label(label, length, length) + digest + b"\x01", suite.hash_name)
 
 
-@functools.lru_cache(maxsize=128)
-def _label(label: bytes, length: int) -> bytes:
+@functools.lru_cache(maxsize=256)
+def _label(label: bytes, context_length: int, length: int) -> bytes:
     """HkdfLabel up to the context: the same few values in every handshake."""
-    return b"%b%ctls13 %b" % (length.to_bytes(2, "big"), 6 + len(label), label)
+    return b"%b%ctls13 %b%c" % (length.to_bytes(2, "big"), 6 + len(label), label, context_length)
 
 
 @functools.cache
@@ -247,5 +252,5 @@ def _without_psk(hash_name: str) -> tuple[bytes, bytes | None]:
     """Without a PSK the first stage is a constant, and so is what it hands to the next."""
     empty = _empty_hash(hash_name)
     zeros = bytes(len(empty))
-    secret = hmac.digest(zeros, zeros, hash_name)
+    secret = hmac_digest(zeros, zeros, hash_name)
     return secret, expand_label(hash_name, secret, b"derived", empty, len(empty))
