@@ -14,6 +14,7 @@ extension (RFC 8701) survives untouched, and decodes a value the first time it i
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+MAX_REMEMBERED = 128
+"""Bytes of an extension_data whose value is remembered."""
 
 
 class Context(enum.Flag):
@@ -75,6 +79,10 @@ class Extension(Generic[T]):
     write: Callable[[Writer, T], None]
     """Appends the value's encoding."""
 
+    fresh: bool = False
+    """Whether it is another one in each connection. The others say the same again and again, so
+    that what they mean is remembered."""
+
     @property
     def name(self) -> str:
         """The extension's name as the RFCs write it: ``server_name``."""
@@ -86,6 +94,11 @@ class Extension(Generic[T]):
         Raises DecodeError unless *body* is exactly one value; ProtocolError for a value that the
         RFC forbids.
         """
+        if self.fresh or len(body) > MAX_REMEMBERED:
+            return self._decode(body)
+        return cast("T", _remembered_value(self, body))
+
+    def _decode(self, body: bytes) -> T:
         reader = Reader(body)
         try:
             value = self.parse(reader)
@@ -98,9 +111,22 @@ class Extension(Generic[T]):
 
     def encode(self, value: T) -> bytes:
         """The extension_data that carries *value*."""
+        return self._encode(value) if self.fresh else _remembered_body(self, value)
+
+    def _encode(self, value: T) -> bytes:
         writer = Writer()
         self.write(writer, value)
         return bytes(writer.data)
+
+
+@functools.lru_cache(maxsize=1024)
+def _remembered_value(row: Extension[Any], body: bytes) -> Any:
+    return row._decode(body)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_body(row: Extension[Any], value: Any) -> bytes:
+    return row._encode(value)
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -143,6 +169,7 @@ CERTIFICATE_STATUS: Extension[bytes] = Extension(
     _CT,
     syntax.parse_certificate_status,
     syntax.write_certificate_status,
+    fresh=True,
 )
 
 # RFC 8446, section 4.2.7. Never in a TLS 1.2 ServerHello (RFC 8422, section 4), where some
@@ -181,6 +208,7 @@ SIGNED_CERTIFICATE_TIMESTAMPS: Extension[tuple[bytes, ...]] = Extension(
     _CT | _SH12,
     syntax.parse_timestamps,
     syntax.write_opaques,
+    fresh=True,
 )
 
 # RFC 7250, section 3: a list from the client, one selected by the server.
@@ -198,7 +226,9 @@ SERVER_CERTIFICATE_TYPE_SELECTED: Extension[int] = Extension(
 )
 
 # RFC 7685, section 3. Its bytes have to be zero, but a server gains nothing by looking.
-PADDING: Extension[bytes] = Extension(ExtensionType.PADDING, _CH, Reader.rest, Writer.put)
+PADDING: Extension[bytes] = Extension(
+    ExtensionType.PADDING, _CH, Reader.rest, Writer.put, fresh=True
+)
 
 # RFC 7627, section 5.1.
 EXTENDED_MASTER_SECRET: Extension[bool] = Extension(
@@ -220,17 +250,21 @@ DELEGATED_CREDENTIAL: Extension[tuple[int, ...]] = Extension(
     ExtensionType.DELEGATED_CREDENTIAL, _CH | _CR, syntax.parse_u16s, syntax.write_u16s
 )
 DELEGATED_CREDENTIAL_CERTIFICATE: Extension[bytes] = Extension(
-    ExtensionType.DELEGATED_CREDENTIAL, _CT, Reader.rest, Writer.put
+    ExtensionType.DELEGATED_CREDENTIAL, _CT, Reader.rest, Writer.put, fresh=True
 )
 
 # RFC 5077, section 3.2: the ticket is the whole extension_data, without a length of its own.
 SESSION_TICKET: Extension[bytes] = Extension(
-    ExtensionType.SESSION_TICKET, _CH | _SH12, Reader.rest, Writer.put
+    ExtensionType.SESSION_TICKET, _CH | _SH12, Reader.rest, Writer.put, fresh=True
 )
 
 # RFC 8446, section 4.2.11: what the client offers, and the index of what the server took.
 PRE_SHARED_KEY: Extension[OfferedPsks] = Extension(
-    ExtensionType.PRE_SHARED_KEY, _CH, syntax.parse_offered_psks, syntax.write_offered_psks
+    ExtensionType.PRE_SHARED_KEY,
+    _CH,
+    syntax.parse_offered_psks,
+    syntax.write_offered_psks,
+    fresh=True,
 )
 PRE_SHARED_KEY_SELECTED: Extension[int] = Extension(
     ExtensionType.PRE_SHARED_KEY, _SH, Reader.u16, Writer.u16
@@ -252,7 +286,7 @@ SELECTED_VERSION: Extension[int] = Extension(
 
 # RFC 8446, section 4.2.2.
 COOKIE: Extension[bytes] = Extension(
-    ExtensionType.COOKIE, _CH | _HRR, syntax.parse_cookie, syntax.write_cookie
+    ExtensionType.COOKIE, _CH | _HRR, syntax.parse_cookie, syntax.write_cookie, fresh=True
 )
 
 # RFC 8446, section 4.2.9.
@@ -277,16 +311,20 @@ POST_HANDSHAKE_AUTH: Extension[bool] = Extension(
 
 # RFC 8446, section 4.2.8.
 KEY_SHARE: Extension[tuple[KeyShareEntry, ...]] = Extension(
-    ExtensionType.KEY_SHARE, _CH, syntax.parse_key_shares, syntax.write_key_shares
+    ExtensionType.KEY_SHARE, _CH, syntax.parse_key_shares, syntax.write_key_shares, fresh=True
 )
 KEY_SHARE_SERVER: Extension[KeyShareEntry] = Extension(
-    ExtensionType.KEY_SHARE, _SH, syntax.parse_key_share_entry, syntax.write_key_share_entry
+    ExtensionType.KEY_SHARE,
+    _SH,
+    syntax.parse_key_share_entry,
+    syntax.write_key_share_entry,
+    fresh=True,
 )
 KEY_SHARE_RETRY: Extension[int] = Extension(ExtensionType.KEY_SHARE, _HRR, Reader.u16, Writer.u16)
 
 # RFC 9849, section 5: read by the code that holds the ECH keys, opaque to everyone else.
 ENCRYPTED_CLIENT_HELLO: Extension[bytes] = Extension(
-    ExtensionType.ENCRYPTED_CLIENT_HELLO, _CH | _EE | _HRR, Reader.rest, Writer.put
+    ExtensionType.ENCRYPTED_CLIENT_HELLO, _CH | _EE | _HRR, Reader.rest, Writer.put, fresh=True
 )
 
 # RFC 5746, section 3.2.
@@ -295,6 +333,7 @@ RENEGOTIATION_INFO: Extension[bytes] = Extension(
     _CH | _SH12,
     syntax.parse_renegotiation_info,
     syntax.write_renegotiation_info,
+    fresh=True,
 )
 
 EXTENSIONS: tuple[Extension[Any], ...] = tuple(
