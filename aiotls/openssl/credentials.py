@@ -87,7 +87,7 @@ Credentials = tuple[Credential, ...]
 """At most one for each kind of key; the one that was touched last stands last."""
 
 
-_KINDS = {
+_KINDS: dict[str, type] = {
     "RSA": rsa.RSAPublicKey,
     "EC": ec.EllipticCurvePublicKey,
     "Ed25519": ed25519.Ed25519PublicKey,
