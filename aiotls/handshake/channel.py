@@ -15,10 +15,9 @@ Three rules are kept here so that no flight can forget them:
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from ..crypto.aead import (
     MAX_PLAINTEXT,
@@ -59,8 +58,8 @@ def wait(want: Want) -> Generator[Want, None, None]:
 
 async def resolve(value: Awaitable[T] | T) -> T:
     """What a hook returned, awaited if it is awaitable: hooks are plain functions or coroutines."""
-    if inspect.isawaitable(value):
-        return await cast("Awaitable[T]", value)
+    if hasattr(value, "__await__"):
+        return await value
     return value
 
 
@@ -187,8 +186,12 @@ class Channel:
     def _pop(self) -> tuple[int, bytes]:
         messages = self._messages
         end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
-        raw = bytes(messages[:end])
-        del messages[:end]
+        if end == len(messages):
+            raw = bytes(messages)
+            messages.clear()
+        else:
+            raw = bytes(messages[:end])
+            del messages[:end]
         return raw[0], raw
 
     def _take_record(self, kind: int, content: bytes) -> None:

@@ -6,6 +6,7 @@ server's is held against it.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -189,6 +190,7 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
     return rows
 
 
+@functools.lru_cache(maxsize=256)
 def is_address(name: str) -> bool:
     """RFC 6066, section 3: literal addresses are not allowed in server_name."""
     try:

@@ -21,8 +21,9 @@ class Transcript:
         """Appends one message, its header of four bytes included."""
         if self._hash is not None:
             self._hash.update(message)
-        if self._hash is None or self._keeping:
-            self._messages.append(message)
+            if not self._keeping:
+                return
+        self._messages.append(message)
 
     def start(self, hash_name: str, keep: bool = False) -> None:
         """The cipher suite is chosen, and with it the hash. A second call changes nothing.
@@ -43,15 +44,13 @@ class Transcript:
 
     def digest(self, more: bytes = b"") -> bytes:
         """The hash of everything until now, and of *more* behind it."""
-        state = self._state()
-        if more:
-            state.update(more)
-        return state.digest()
-
-    def _state(self) -> hashlib._Hash:
         if self._hash is None:
             raise RuntimeError("the transcript's hash is asked for before a suite was chosen")
-        return self._hash.copy()
+        if not more:
+            return self._hash.digest()  # which leaves it as it is
+        state = self._hash.copy()
+        state.update(more)
+        return state.digest()
 
     def hash_of(self, hash_name: str, more: bytes) -> bytes:
         """The hash under any function, while the suite is still open (PSK binders, 4.2.11.2)."""

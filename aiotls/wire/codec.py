@@ -72,7 +72,13 @@ class Reader:
 
         The *maximum* is needed only where it lies below what the length can express.
         """
-        return self.take(self._length(size, minimum, maximum))
+        start = self._pos + size
+        length = int.from_bytes(self._data[self._pos : start], "big")
+        stop = start + length
+        if stop > self._end or length < minimum or (maximum is not None and length > maximum):
+            return self.take(self._length(size, minimum, maximum))  # which says what is wrong
+        self._pos = stop
+        return self._data[start:stop]
 
     def block(self, size: int, minimum: int = 0, maximum: int | None = None) -> Reader:
         """A reader over a vector's content, which is not copied."""

@@ -18,7 +18,7 @@ import functools
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..enums import Alert, ExtensionType
 from ..errors import DecodeError, ProtocolError, UsageError
@@ -96,7 +96,8 @@ class Extension(Generic[T]):
         """
         if self.fresh or len(body) > MAX_REMEMBERED:
             return self._decode(body)
-        return cast("T", _remembered_value(self, body))
+        value: T = _remembered_value(self, body)
+        return value
 
     def _decode(self, body: bytes) -> T:
         reader = Reader(body)
@@ -429,10 +430,10 @@ class Extensions:
         body = self._bodies.get(row.type)
         if body is None:
             return None
-        values = self._values
-        if row in values:
-            return cast("T", values[row])
-        value = values[row] = row.decode(body)
+        try:
+            value: T = self._values[row]
+        except KeyError:
+            value = self._values[row] = row.decode(body)
         return value
 
     def raw(self, type: int) -> bytes | None:
