@@ -6,6 +6,7 @@ Shared by both roles and both versions. RFC 8446, sections 4.4.2 and 4.4.3.
 from __future__ import annotations
 
 import datetime
+import functools
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 SERVER_CONTEXT = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
 CLIENT_CONTEXT = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
 """RFC 8446, section 4.4.3: what stands before the transcript hash under a signature."""
+
+WORTHWHILE = 1024
+"""Bytes of certificates from which on they are compressed: below, it saves no packet."""
 
 MAX_CHAIN = 100
 """Certificates in a chain. A path is far shorter; more only costs time to parse."""
@@ -144,7 +148,7 @@ async def prove(
     else:
         certificate = show(identity, request_context, asked, delegated)
     algorithm = choose_compression(channel.config, asked)
-    if algorithm is None:
+    if algorithm is None or sum(len(entry.data) for entry in certificate.entries) < WORTHWHILE:
         channel.send(certificate)
     else:
         channel.send(compress(algorithm, certificate.encode()[4:]))
@@ -230,7 +234,7 @@ async def verify_peer(
     chain = read_chain(certificate, asked)
     if raw:
         return await verify_raw_peer(channel, chain, label, server_name)
-    public_key, pss_only = leaf_key(chain)
+    public_key, pss_only = leaf_key(chain[0])
     if isinstance(channel.config, ServerConfig):
         verified, refusal = await examine_client(channel.config, chain)
     else:
@@ -325,9 +329,10 @@ def read_chain(certificate: Certificate, asked: Extensions) -> tuple[bytes, ...]
     return check_chain(tuple(entry.data for entry in entries))
 
 
-def leaf_key(chain: tuple[bytes, ...]) -> tuple[signatures.PublicKey, bool]:
-    """The key of the first certificate, and whether it is for RSA-PSS alone."""
-    certificate = parse_certificate(chain[0])
+@functools.lru_cache(maxsize=256)
+def leaf_key(der: bytes) -> tuple[signatures.PublicKey, bool]:
+    """The key of a peer's own certificate, and whether it is for RSA-PSS alone."""
+    certificate = parse_certificate(der)
     try:
         key, pss_only = certificate.public_key(), is_pss_only(certificate)
         signs = may_sign(certificate)

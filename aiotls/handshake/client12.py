@@ -56,7 +56,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     # Certificate  [CertificateStatus]  ServerKeyExchange
     certificate = await channel.recv(Certificate12)
     chain = auth.check_chain(certificate.certificates)
-    key, pss_only = auth.leaf_key(chain)
+    key, pss_only = auth.leaf_key(chain[0])
     check_curve(channel.config, key)
     verified = await auth.verify_chain(channel.config, chain, offer.server_name)
     staple, exchange = await receive_exchange(channel, hello)
@@ -69,17 +69,16 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     await auth.ask_application(channel.config, peer)
 
     # [CertificateRequest]  ServerHelloDone
-    request = None
-    message = await channel.recv(CertificateRequest12, ServerHelloDone)
-    if isinstance(message, CertificateRequest12):
-        request = message
+    identity, scheme = None, None
+    request = await channel.recv(CertificateRequest12, ServerHelloDone)
+    if isinstance(request, CertificateRequest12):
+        identity, scheme = await choose_identity(offer, request)
         await channel.recv(ServerHelloDone)
     channel.check_aligned()
 
     # [Certificate]  ClientKeyExchange
-    identity, scheme = None, None
-    if request is not None:
-        identity, scheme = await show_identity(channel, offer, request)
+    if isinstance(request, CertificateRequest12):
+        channel.send(Certificate12(identity.chain if identity is not None else ()))
     public, shared_secret = agree(channel, offer, exchange)
     channel.send(ClientKeyExchange(public))
     extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
@@ -250,10 +249,10 @@ def agree(channel: Channel, offer: Offer, exchange: ServerKeyExchange) -> tuple[
     return own.share, own.agree(exchange.public)
 
 
-async def show_identity(
-    channel: Channel, offer: Offer, request: CertificateRequest12
+async def choose_identity(
+    offer: Offer, request: CertificateRequest12
 ) -> tuple[Identity | None, SignatureScheme | None]:
-    """Sends the client's Certificate, an empty one where there is nothing to show."""
+    """What to show the server, which asks for it; nothing where there is nothing that fits."""
     config = offer.config
     identity = config.identity
     query = CertificateQuery(
@@ -262,7 +261,6 @@ async def show_identity(
     if config.select_identity is not None:
         identity = await resolve(config.select_identity(query))
     scheme = query.scheme_for(identity) if identity is not None else None
-    channel.send(Certificate12(identity.chain if identity is not None and scheme else ()))
     return (identity, scheme) if scheme is not None else (None, None)
 
 

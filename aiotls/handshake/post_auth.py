@@ -212,7 +212,7 @@ class Answer:
         peer = None
         if certificate.entries:
             chain = auth.read_chain(certificate, request.extensions)
-            key, pss_only = auth.leaf_key(chain)
+            key, pss_only = auth.leaf_key(chain[0])
             verified, refusal = await auth.examine_client(config, chain)
             proof = CertificateVerify.parse(self._messages[1][1])
             auth.check_scheme(config, proof.scheme)

@@ -105,7 +105,7 @@ async def server12(
     server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = None
     if chain:
-        key, pss_only = auth.leaf_key(chain)
+        key, pss_only = auth.leaf_key(chain[0])
         signed = transcript.messages()
         proof = await channel.recv(CertificateVerify)
         auth.check_scheme12(config, None, proof.scheme)

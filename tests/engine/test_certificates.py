@@ -156,8 +156,12 @@ def test_must_staple_is_honoured(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
-def test_certificates_are_compressed(
-    client: ClientConfig, server: ServerConfig, algorithm: CertificateCompressionAlgorithm
+@pytest.mark.parametrize("names", [1, 40])
+def test_certificates_are_compressed_where_it_saves_a_packet(
+    client: ClientConfig,
+    server: ServerConfig,
+    algorithm: CertificateCompressionAlgorithm,
+    names: int,
 ) -> None:
     seen = []
 
@@ -165,12 +169,14 @@ def test_certificates_are_compressed(
         def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
             seen.append(kind)
 
+    shown = certificates.leaf("localhost", *(f"{n}.example.com" for n in range(1, names)))
     pair = connect(
-        client.replace(certificate_compression=[algorithm], observer=Watcher()), server
+        client.replace(certificate_compression=[algorithm], observer=Watcher()),
+        server.replace(identity=shown.identity, identities=()),
     ).check()
     assert pair.client.peer is not None
-    assert CompressedCertificate.type in seen
-    assert Certificate.type not in seen
+    assert (CompressedCertificate.type in seen) is (names > 1)
+    assert (Certificate.type in seen) is (names == 1)
 
 
 def compressed(body: bytes, **changes: Any) -> CompressedCertificate:
