@@ -29,6 +29,7 @@ from .enums import SignatureScheme
 from .errors import UsageError
 from .trust.certificates import (
     CERTIFICATE_LABELS,
+    UNREADABLE,
     PemBlock,
     alternative_names,
     describe_key,
@@ -274,7 +275,7 @@ def _read_chain(
             continue
         try:
             parsed.append(x509.load_der_x509_certificate(certificate))
-        except (ValueError, TypeError) as error:
+        except (*UNREADABLE, TypeError) as error:
             raise UsageError(
                 f"certificate {number} of the chain is not DER: {error}",
                 hint="For PEM there is Identity.from_pem().",
@@ -380,7 +381,7 @@ def _certificates_in(data: bytes, role: str) -> list[x509.Certificate]:
             continue
         try:
             certificates.append(x509.load_der_x509_certificate(block.der()))
-        except ValueError as error:
+        except UNREADABLE as error:
             raise UsageError(
                 f"certificate {len(certificates) + 1} in {role} cannot be read: {error}"
             ) from error

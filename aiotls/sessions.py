@@ -83,7 +83,7 @@ class Session:
         writer.u16(self.version)
         writer.u16(self.suite)
         writer.vector(1, self.secret)
-        writer.put(int(self.created * 1000).to_bytes(8, "big"))
+        writer.put(round(self.created * 1000).to_bytes(8, "big"))
         writer.u32(self.lifetime)
         writer.u32(self.age_add)
         writer.u32(self.max_early_data)
@@ -102,7 +102,10 @@ class Session:
         if reader.u8() != 1:
             raise DecodeError("a session of an unknown layout")
         version, suite, secret = reader.u16(), reader.u16(), reader.vector(1, 1)
-        created = int.from_bytes(reader.take(8), "big") / 1000
+        milliseconds = int.from_bytes(reader.take(8), "big")
+        if milliseconds >> 48:
+            raise DecodeError("a session of a time to come in thousands of years")
+        created = milliseconds / 1000
         lifetime, age_add, max_early_data = reader.u32(), reader.u32(), reader.u32()
         extended = bool(reader.u8())
         alpn = reader.vector(1)

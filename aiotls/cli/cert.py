@@ -255,7 +255,7 @@ def _from_file(path: str) -> list[bytes]:
             certificates = x509.load_pem_x509_certificates(data)
         else:
             certificates = [x509.load_der_x509_certificate(data)]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise Failure(f"{path} holds no certificate, in PEM or in DER", code=USAGE) from error
     return [c.public_bytes(Encoding.DER) for c in certificates]
 

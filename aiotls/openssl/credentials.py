@@ -258,7 +258,7 @@ def _parsed(load: Callable[[], T], reason: int) -> T | None:
         return load()
     except _NoData:
         ERR_raise(ERR_LIB_PEM, PEM_R_NO_START_LINE)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, x509.InvalidVersion, TypeError, UnsupportedAlgorithm) as error:
         ERR_raise_data(ERR_LIB_ASN1, ASN1_R_WRONG_TAG, str(error))
     raise_ssl(reason)
     return None

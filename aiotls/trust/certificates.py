@@ -28,6 +28,10 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?\n(.*?)-----END 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+UNREADABLE = (ValueError, x509.InvalidVersion)
+"""What the library raises for a certificate that is none: the second is no ValueError."""
+
+
 def parse_certificate(der: bytes) -> x509.Certificate:
     """A peer's certificate, parsed. The last few hundred are remembered.
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from ..enums import Alert
 from ..errors import CertificateError, UsageError
-from .certificates import title
+from .certificates import UNREADABLE, title
 
 
 class RevocationLists:
@@ -27,7 +27,7 @@ class RevocationLists:
         for item in lists:
             try:
                 parsed = x509.load_der_x509_crl(item) if isinstance(item, bytes) else item
-            except ValueError as error:
+            except UNREADABLE as error:
                 raise UsageError(f"a revocation list cannot be read: {error}") from error
             self._by_issuer.setdefault(parsed.issuer, []).append(parsed)
 

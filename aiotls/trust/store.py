@@ -21,6 +21,7 @@ from ..errors import UsageError
 from . import refusal, system
 from .certificates import (
     CERTIFICATE_LABELS,
+    UNREADABLE,
     not_pem_hint,
     parse_certificate,
     pem_blocks,
@@ -393,5 +394,5 @@ def _load_anchor(der: bytes, which: str) -> x509.Certificate:
         raise UsageError(f"a certificate or its DER is expected, not {type(der).__name__}")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{which} cannot be read: {error}") from error

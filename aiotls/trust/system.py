@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from .certificates import CERTIFICATE_LABELS, pem_blocks
+from .certificates import CERTIFICATE_LABELS, UNREADABLE, pem_blocks
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
@@ -115,6 +115,6 @@ def _parse_each(encoded: list[bytes]) -> tuple[list[x509.Certificate], int]:
         for der in encoded:
             try:
                 certificates.append(x509.load_der_x509_certificate(der))
-            except ValueError:
+            except UNREADABLE:
                 continue
     return certificates, len(encoded) - len(certificates)

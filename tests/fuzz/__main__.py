@@ -36,6 +36,7 @@ def main() -> None:
         "-timeout=10",  # seconds for one input: what takes longer is a finding
         "-rss_limit_mb=1024",
         "-max_len=8192",
+        "-len_control=0",  # long inputs from the beginning: a handshake is not short
         "-print_final_stats=1",
         f"-seed={options.seed}",
         kept,

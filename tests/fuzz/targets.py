@@ -435,9 +435,9 @@ def tickets(data: bytes) -> None:
     ring = world.ring()
     if choice == 1:
         state = ring.open(content)
-        if state is not None:
-            Session.decode(state)
-        return
+        if state is None:
+            return
+        content = state
     if choice == 2:
         sealed = ring.seal(content)
         assert ring.open(sealed) == content
