@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .engines import Files, client_context, server_context
+from .engines import Files, client_context, open_sockets, server_context, sockets_closed
 
 pytestmark = pytest.mark.interop
 
@@ -149,6 +148,7 @@ def test_httpx_blocking(pairing: tuple[str, str], files: Files, tunnel: tuple[in
 async def test_aiohttp(pairing: tuple[str, str], files: Files, tunnel: tuple[int, int]) -> None:
     aiohttp = pytest.importorskip("aiohttp")
     proxy, server = tunnel
+    before = open_sockets()
     context = client_context(pairing[0], files)
     connector = aiohttp.TCPConnector(ssl=context)
     async with (
@@ -158,4 +158,4 @@ async def test_aiohttp(pairing: tuple[str, str], files: Files, tunnel: tuple[int
         ) as response,
     ):
         assert await response.read() == BODY
-    await asyncio.sleep(0.2)  # closing a session does not wait until its sockets are closed
+    await sockets_closed(before)  # closing a session does not wait for that
