@@ -45,6 +45,7 @@ def test_nothing_is_found_in_a_while(target: str, tmp_path: Path) -> None:
             sys.executable,
             *("-m", "tests.fuzz", target),
             *("--seconds", str(SECONDS)),
+            *("--seed", os.environ.get("AIOTLS_FUZZ_SEED", "0")),
             *("--artifacts", str(tmp_path)),
         ],
         cwd=HERE.parent.parent,
