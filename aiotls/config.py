@@ -8,6 +8,7 @@ loops. Whatever weakens the protocol has to be asked for by a name that begins w
 from __future__ import annotations
 
 import enum
+import hashlib
 import itertools
 import os
 import time
@@ -339,6 +340,25 @@ class ClientConfig(Config):
             if not isinstance(psk, ExternalPsk):
                 raise UsageError(f"psks holds ExternalPsk, not {type(psk).__name__}")
 
+    @cached_property
+    def session_scope(self) -> bytes:
+        """A hash of what decides, besides the server's name, whether a session may be resumed.
+
+        What cannot be compared, because it decides by itself, is shared with no one.
+        """
+        hooks = (self.verify, self.select_identity, self.revocation)
+        serial = self.serial if any(hook is not None for hook in hooks) else 0
+        digest = hashlib.sha256()
+        for part in (
+            self.trust.fingerprint if self.trust is not None else b"system",
+            self.identity.chain[0] if self.identity is not None else b"",
+            b"".join(self.raw_public_keys),
+            serial.to_bytes(8, "big"),
+            bytes([self.dangerous_disable_verification, self.dangerous_ignore_server_name]),
+        ):
+            digest.update(len(part).to_bytes(4, "big") + part)
+        return digest.digest()
+
     @property
     def has_hooks(self) -> bool:
         return (
@@ -397,7 +417,7 @@ class ServerConfig(Config):
 
     tickets: int = 2
     """How many TLS 1.3 tickets a client gets after the handshake, 0 to 16. A client uses each
-    once."""
+    once, and gets one more when it has."""
 
     ticket_keys: TicketKeys | None = field(default_factory=TicketKeyRing)
     """What protects tickets; None: none are given. Share one between the processes and machines

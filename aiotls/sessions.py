@@ -11,24 +11,33 @@ RFC 8446, sections 2.2, 4.2.11 and 4.6.1; RFC 5077 and RFC 7627 for TLS 1.2.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .errors import DecodeError, UsageError
-from .wire.codec import Reader, Writer
+from .wire.codec import Reader
 
 if TYPE_CHECKING:
     from .handshake.auth import Peer
 
 MAX_LIFETIME = 604_800
 """Seconds; RFC 8446, section 4.6.1: no ticket lives longer than seven days."""
+
+LAYOUT = 2
+"""The layout of a session as bytes: every ticket says which one it has."""
+
+_LAYOUT = struct.Struct(">BHHQIII?BBB")
+"""Layout, version, suite, created (ms), lifetime, age_add, max_early_data, extended master secret,
+and the lengths of secret, application protocol and server name, which follow; then the chain."""
 
 MAX_CHAIN_IN_TICKET = 16_384
 """Bytes of client certificates that a ticket may carry; a longer chain is not resumed."""
@@ -78,55 +87,59 @@ class Session:
 
     def encode(self) -> bytes:
         """The server's state as bytes, for a ticket or a store."""
-        writer = Writer()
-        writer.u8(1)  # the layout's version
-        writer.u16(self.version)
-        writer.u16(self.suite)
-        writer.vector(1, self.secret)
-        writer.put(round(self.created * 1000).to_bytes(8, "big"))
-        writer.u32(self.lifetime)
-        writer.u32(self.age_add)
-        writer.u32(self.max_early_data)
-        writer.u8(self.extended_master_secret)
-        writer.vector(1, self.alpn or b"")
-        writer.vector(1, (self.server_name or "").encode())
-        with writer.block(3):
-            for der in self.chain:
-                writer.vector(3, der)
-        return writer.bytes()
+        alpn, name = self.alpn or b"", (self.server_name or "").encode()
+        numbers = _LAYOUT.pack(
+            LAYOUT,
+            self.version,
+            self.suite,
+            round(self.created * 1000),
+            self.lifetime,
+            self.age_add,
+            self.max_early_data,
+            self.extended_master_secret,
+            len(self.secret),
+            len(alpn),
+            len(name),
+        )
+        chain = [len(der).to_bytes(3, "big") + der for der in self.chain]
+        return b"".join((numbers, self.secret, alpn, name, *chain))
 
     @classmethod
     def decode(cls, data: bytes) -> Session:
         """The inverse of :meth:`encode`; raises DecodeError."""
         reader = Reader(data)
-        if reader.u8() != 1:
+        (
+            layout,
+            version,
+            suite,
+            created,
+            lifetime,
+            age_add,
+            max_early_data,
+            extended,
+            *lengths,
+        ) = _LAYOUT.unpack(reader.take(_LAYOUT.size))
+        if layout != LAYOUT:
             raise DecodeError("a session of an unknown layout")
-        version, suite, secret = reader.u16(), reader.u16(), reader.vector(1, 1)
-        milliseconds = int.from_bytes(reader.take(8), "big")
-        if milliseconds >> 48:
-            raise DecodeError("a session of a time to come in thousands of years")
-        created = milliseconds / 1000
-        lifetime, age_add, max_early_data = reader.u32(), reader.u32(), reader.u32()
-        extended = bool(reader.u8())
-        alpn = reader.vector(1)
+        secret, alpn, text = map(reader.take, lengths)
+        if not secret:
+            raise DecodeError("a session without a secret")
         try:
-            name = reader.vector(1).decode()
+            name = text.decode()
         except UnicodeDecodeError as error:
             raise DecodeError("a session whose server name is not text") from error
-        block = reader.block(3)
         chain = []
-        while block.remaining:
-            chain.append(block.vector(3, 1))
-        reader.finish()
+        while reader.remaining:
+            chain.append(reader.vector(3, 1))
         return cls(
             version=version,
             suite=suite,
             secret=secret,
-            created=created,
+            created=created / 1000,
             lifetime=lifetime,
             age_add=age_add,
             max_early_data=max_early_data,
-            extended_master_secret=extended,
+            extended_master_secret=bool(extended),
             alpn=alpn or None,
             server_name=name or None,
             chain=tuple(chain),
@@ -278,7 +291,7 @@ class MemorySessionStore:
         return state if until > self._clock() else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TicketKey:
     """One key of a ring: a name of 16 bytes that tickets carry, and an AES-256-GCM key."""
 
@@ -289,6 +302,11 @@ class TicketKey:
     def __post_init__(self) -> None:
         if len(self.name) != 16 or len(self.key) != 32:
             raise UsageError("a ticket key has a name of 16 bytes and a key of 32")
+
+    @cached_property
+    def cipher(self) -> AESGCM:
+        """AES-256-GCM under this key."""
+        return AESGCM(self.key)
 
 
 class TicketKeyRing:
@@ -358,7 +376,7 @@ class TicketKeyRing:
         """The key's name, a nonce, and the state under AES-256-GCM."""
         key = self._current()
         nonce = self._random(12)
-        return key.name + nonce + AESGCM(key.key).encrypt(nonce, state, key.name)
+        return key.name + nonce + key.cipher.encrypt(nonce, state, key.name)
 
     def open(self, ticket: bytes) -> bytes | None:
         """The state, or None where no key of this ring sealed it."""
@@ -370,7 +388,7 @@ class TicketKeyRing:
                 if self._rotation is not None and age >= self._rotation + self._overlap:
                     return None
                 try:
-                    return AESGCM(key.key).decrypt(nonce, sealed, name)
+                    return key.cipher.decrypt(nonce, sealed, name)
                 except (InvalidTag, ValueError):
                     return None
         return None

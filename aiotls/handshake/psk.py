@@ -74,25 +74,7 @@ def resumed_peer(key: PreSharedKey | None) -> Peer | None:
 
 def cache_key(config: ClientConfig, server_name: str | None) -> bytes:
     """Under which a client's sessions are kept: server, trust, and whatever else decides on it."""
-    digest = hashlib.sha256()
-    trust = config.trust.fingerprint if config.trust is not None else b"system"
-    identity = config.identity.chain[0] if config.identity is not None else b""
-    for part in (
-        (server_name or "").encode(),
-        trust,
-        hashlib.sha256(identity).digest(),
-        b"".join(config.raw_public_keys),
-        config.serial.to_bytes(8, "big") if decides_by_itself(config) else b"",
-        bytes([config.dangerous_disable_verification, config.dangerous_ignore_server_name]),
-    ):
-        digest.update(len(part).to_bytes(4, "big") + part)
-    return digest.digest()
-
-
-def decides_by_itself(config: ClientConfig) -> bool:
-    """Whether something in the configuration that cannot be compared has a say."""
-    hooks = (config.verify, config.select_identity, config.revocation)
-    return any(hook is not None for hook in hooks)
+    return hashlib.sha256(config.session_scope + (server_name or "").encode()).digest()
 
 
 async def take_session(config: ClientConfig, server_name: str | None) -> Session | None:
@@ -143,14 +125,12 @@ def bind(
     rows: list[tuple[Any, Any]] = [
         pair for pair in hello.extensions.items if pair[0] != ExtensionType.PRE_SHARED_KEY
     ]
-    draft = replace(
-        hello,
-        extensions=Extensions.build([*rows, (ext.PRE_SHARED_KEY, OfferedPsks(identities, blank))]),
-    )
-    partial = draft.truncated()
+    draft = OfferedPsks(identities, blank)
+    unbound = hello.with_extensions(Extensions.build([*rows, (ext.PRE_SHARED_KEY, draft)]))
+    partial = unbound.encode()[: -draft.binders_length]
     binders = tuple(key.binder(channel.transcript.hash_of(key.hash_name, partial)) for key in keys)
     offered = OfferedPsks(identities, binders)
-    return replace(hello, extensions=Extensions.build([*rows, (ext.PRE_SHARED_KEY, offered)]))
+    return hello.with_extensions(Extensions.build([*rows, (ext.PRE_SHARED_KEY, offered)]))
 
 
 def obfuscated_age(key: PreSharedKey, now: float) -> int:

@@ -33,7 +33,8 @@ async def send_tickets(
     if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET:
         return
     messages = bytearray()
-    for number in range(config.tickets):
+    # Who resumes has used one up, and gets another for it.
+    for number in range(min(1, config.tickets) if established.resumed else config.tickets):
         nonce = number.to_bytes(1, "big")
         session = Session(
             version=established.version,

@@ -129,6 +129,17 @@ class ClientHello(Message):
         extensions.check(Context.CLIENT_HELLO)
         return cls(random, session_id, cipher_suites, compression_methods, extensions, version)
 
+    def with_extensions(self, extensions: Extensions) -> ClientHello:
+        """The same hello with other extensions."""
+        return ClientHello(
+            self.random,
+            self.session_id,
+            self.cipher_suites,
+            self.compression_methods,
+            extensions,
+            self.legacy_version,
+        )
+
     @property
     def binders_length(self) -> int:
         """How many bytes at the end of the message are PSK binders and their length; 0 if none."""
