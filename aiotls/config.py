@@ -483,7 +483,8 @@ class ServerConfig(Config):
             )
         self._set("identities", identities)
         self._set("client_auth", ClientAuth(self.client_auth))
-        if self.client_auth is not ClientAuth.NONE and not (self.trust or self.raw_public_keys):
+        asks = self.client_auth is not ClientAuth.NONE
+        if asks and self.trust is None and not self.raw_public_keys:
             raise UsageError(
                 "a server that asks for client certificates needs trust, the authorities that "
                 "issue them"

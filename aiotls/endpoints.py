@@ -175,6 +175,8 @@ async def create_connection(
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    early_data: bytes = b"",
+    replay: bool = False,
     **kwds: Any,
 ) -> tuple[TLSTransport, P]:
     """Connects to a server, verified; returns the transport and the protocol.
@@ -182,6 +184,11 @@ async def create_connection(
     As ``loop.create_connection``, whose other keywords it takes (``sock``, ``family``,
     ``local_addr``, …). *ssl* is a :class:`ClientConfig`; True stands for the default one.
     *server_hostname* defaults to *host*. Both time-outs are in seconds.
+
+    *early_data* goes ahead of the handshake (0-RTT, RFC 8446, section 2.3) when a session that
+    *ssl* remembers allows it: only what may arrive twice, for who records it can send it again.
+    With *replay* what did not go that way, or was not accepted, is sent after the handshake;
+    without, ``connection.early_data_accepted`` of the transport tells what became of it.
 
     Raises what connecting raises; :exc:`TLSError` for a server that is refused or refuses;
     ConnectionAbortedError when *ssl_handshake_timeout* (60) is over, ConnectionResetError when
@@ -197,6 +204,8 @@ async def create_connection(
         server_hostname,
         ssl_handshake_timeout,
         ssl_shutdown_timeout,
+        early_data=early_data,
+        replay=replay,
         call="create_connection",
     )
     await loop.create_connection(lambda: handshake.serve(protocol_factory()), host, port, **kwds)
@@ -212,6 +221,8 @@ async def create_unix_connection(
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    early_data: bytes = b"",
+    replay: bool = False,
     **kwds: Any,
 ) -> tuple[TLSTransport, P]:
     """As :func:`create_connection`, to a Unix socket. *server_hostname* has no default here."""
@@ -221,6 +232,8 @@ async def create_unix_connection(
         server_hostname,
         ssl_handshake_timeout,
         ssl_shutdown_timeout,
+        early_data=early_data,
+        replay=replay,
         call="create_unix_connection",
     )
     await loop.create_unix_connection(lambda: handshake.serve(protocol_factory()), path, **kwds)
@@ -236,12 +249,16 @@ def _prepare(
     *,
     server_side: bool = False,
     upgrade: bool = False,
+    early_data: bytes = b"",
+    replay: bool = False,
     call: str,
 ) -> Awaited:
     """All that can be wrong with the arguments is found here, before anything is touched."""
     config, context = config_of(ssl, server_side, call)
     timeout, linger = _timeouts(handshake_timeout, shutdown_timeout)
-    connection = TLSConnection(config, server_hostname or None)
+    connection = TLSConnection(
+        config, server_hostname or None, early_data=early_data, replay=replay
+    )
     transport = TLSTransport(asyncio.get_running_loop(), connection, context, linger)
     return Awaited(transport, timeout, upgrade=upgrade)
 

@@ -111,8 +111,8 @@ class TLSTransport(_FlowControlMixin):
     """An ``asyncio.Transport`` that speaks TLS over another transport.
 
     Made by :func:`aiotls.create_connection` and its kin, never by hand. Besides asyncio's
-    methods it has :attr:`connection` and :meth:`key_update`, and answers these names in
-    :meth:`get_extra_info`: ``tls`` (what was agreed on, as a dict), ``peercert``, ``cipher``,
+    methods it has :attr:`connection`, :meth:`key_update` and :meth:`request_certificate`, and
+    answers these names in :meth:`get_extra_info`: ``tls`` (what was agreed on, as a dict), ``peercert``, ``cipher``,
     ``compression``, ``ssl_object``, ``sslcontext`` (as the standard library's transport does),
     and everything that the transport below knows (``peername``, ``socket``, …).
     """
@@ -489,6 +489,17 @@ class TLSTransport(_FlowControlMixin):
         """
         self._seal_small()
         self._connection.key_update(request_peer)
+        self._flush()
+
+    def request_certificate(self) -> None:
+        """On a server: asks the client for its certificate now (RFC 8446, section 4.6.2).
+
+        ``connection.peer`` is the client's once it has answered; nothing is held up until then.
+        Raises UsageError where the client did not say that it would answer, on TLS 1.2, and
+        where the configuration has no trust to verify clients by.
+        """
+        self._seal_small()
+        self._connection.request_certificate()
         self._flush()
 
     def get_write_buffer_size(self) -> int:

@@ -342,7 +342,7 @@ class Described(Engine):
 class BufferEngine(Engine):
     """A connection between two ``ssl.MemoryBIO``: ``SSLContext.wrap_bio``."""
 
-    __slots__ = ("incoming", "outgoing")
+    __slots__ = ("_end_due", "incoming", "outgoing")
 
     def __init__(
         self,
@@ -357,6 +357,7 @@ class BufferEngine(Engine):
         super().__init__(context, server_side, server_hostname, owner, session)
         self.incoming = incoming
         self.outgoing = outgoing
+        self._end_due = False
 
     def do_handshake(self) -> None:
         """Goes on with the handshake; raises SSLWantReadError where the peer has to speak."""
@@ -406,15 +407,25 @@ class BufferEngine(Engine):
             if not connection.readable:
                 if size == 0 and buffer is None:
                     return b""
+                self._end_due = False
                 end = self._end()
                 if end is None:
                     raise errors.want_read()
                 return end if buffer is None else 0
+            self._end_due = connection.peer_closed or connection.error is not None
         if buffer is None:
             if size < 0:
                 raise ValueError("size should not be negative")
             return connection.read(size)
         return connection.read_into(fitting(buffer, size))
+
+    def pending(self) -> int:
+        """How many bytes can be read now; not 0 either where the end has come behind the data.
+
+        uvloop reads on only as long as there is something here or in the incoming buffer. OpenSSL
+        leaves a close_notify in the latter until it is asked for it.
+        """
+        return self.connection.readable or int(self._end_due)
 
     def write(self, data: Any) -> int:
         """Seals *data* into the outgoing buffer, all of it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig, endpoints, streams
+from aiotls import ClientConfig, MemoryReplayGuard, ServerConfig, endpoints, streams
 
 from . import pki
 from .peers import HOST, echo, serving_streams
@@ -188,3 +188,57 @@ async def test_a_bad_server_name_is_found_before_connecting(client_config: Clien
         await streams.open_connection(HOST, 1, ssl=client_config, server_hostname="not a name")
     with pytest.raises(ValueError, match="server_hostname"):
         await streams.open_unix_connection("/nowhere", ssl=client_config)
+
+
+async def test_early_data_goes_ahead_of_the_handshake(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    server = server_config.replace(max_early_data=1000, replay_guard=MemoryReplayGuard())
+    taken = []
+    async with serving_streams(echo, server) as port:
+        for _ in range(2):
+            reader, writer = await streams.open_connection(
+                HOST,
+                port,
+                ssl=client_config,
+                server_hostname="localhost",
+                early_data=b"early",
+                replay=True,
+            )
+            writer.write(b" and late")
+            assert await reader.readexactly(14) == b"early and late"
+            taken.append(writer.get_extra_info("tls")["early_data"])
+            writer.close()
+            await writer.wait_closed()
+    assert taken == [False, True]
+
+
+async def test_a_client_is_asked_for_its_certificate_later(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """RFC 8446, section 4.6.2."""
+    client = client_config.replace(identity=server_config.identities[0], post_handshake_auth=True)
+    server = server_config.replace(trust=client_config.trust)
+    learned = asyncio.get_running_loop().create_future()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport: Any = writer.transport
+        before = transport.connection.peer
+        transport.request_certificate()
+        await reader.readexactly(5)
+        learned.set_result((before, transport.connection.peer))
+        writer.close()
+        await writer.wait_closed()
+
+    async with serving_streams(handle, server) as port:
+        reader, writer = await streams.open_connection(
+            HOST, port, ssl=client, server_hostname="localhost"
+        )
+        await asyncio.sleep(0.05)  # the request is answered before the data is sent
+        writer.write(b"hello")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    before, after = await learned
+    assert before is None
+    assert after.chain == server_config.identities[0].chain

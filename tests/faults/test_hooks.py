@@ -1,0 +1,160 @@
+"""Hooks of the application's that raise, at once or later, or that never return."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import aiotls
+from aiotls import ClientConfig, ServerConfig
+from aiotls.config import ClientAuth
+from aiotls.sessions import MemorySessionCache, TicketKeyRing
+from tests import certificates
+from tests.asyncio_face.peers import HOST, echo, port_of
+
+pytestmark = pytest.mark.asyncio
+Settled = Callable[[], Awaitable[None]]
+
+
+class Broken(Exception):
+    """What a hook raises."""
+
+
+def raises(*_: Any) -> Any:
+    raise Broken("a hook failed")
+
+
+async def raises_later(*_: Any) -> Any:
+    await asyncio.sleep(0.001)
+    raise Broken("a hook failed later")
+
+
+async def never(*_: Any) -> Any:
+    await asyncio.get_running_loop().create_future()
+
+
+def nonsense(*_: Any) -> Any:
+    return 42
+
+
+class _Any:
+    """An object whose every method is the one hook."""
+
+    def __init__(self, hook: Any) -> None:
+        self.put = self.take = self.seal = self.open = self.first_time = hook
+
+
+def _signer(hook: Any) -> Any:
+    issued = certificates.leaf("localhost")
+
+    class Signer:
+        schemes = issued.identity.schemes
+        sign = staticmethod(hook)
+
+    return aiotls.Identity(issued.chain, Signer())
+
+
+SERVER_HOOKS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "select": lambda hook: {"select": hook},
+    "staple": lambda hook: {"staple": hook},
+    "verify": lambda hook: {
+        "verify": hook,
+        "trust": certificates.authority().trust,
+        "client_auth": ClientAuth.REQUIRED,
+    },
+    "tickets": lambda hook: {"ticket_keys": _Any(hook)},
+    "store": lambda hook: {"session_store": _Any(hook), "ticket_keys": None},
+    "psk": lambda hook: {"psk": hook},
+}
+CLIENT_HOOKS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "verify": lambda hook: {"verify": hook},
+    "select_identity": lambda hook: {"select_identity": hook},
+    "cache": lambda hook: {"session_cache": _Any(hook)},
+}
+
+
+async def _try(client: ClientConfig, server: ServerConfig) -> BaseException | None:
+    listener = await aiotls.start_server(
+        echo, HOST, 0, ssl=server, ssl_handshake_timeout=0.2, ssl_shutdown_timeout=0.05
+    )
+    writer = None
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await aiotls.open_connection(
+                HOST,
+                port_of(listener),
+                ssl=client,
+                server_hostname="localhost",
+                ssl_handshake_timeout=0.2,
+                ssl_shutdown_timeout=0.05,
+            )
+            writer.write(b"x")
+            await reader.readexactly(1)
+    except (OSError, asyncio.IncompleteReadError) as error:
+        return error.with_traceback(None)
+    finally:
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        listener.close()
+    return None
+
+
+HOOKS = pytest.mark.parametrize("hook", [raises, raises_later, never, nonsense])
+
+
+@HOOKS
+@pytest.mark.parametrize("kind", SERVER_HOOKS)
+async def test_a_server_outlives_its_hooks(
+    kind: str,
+    hook: Any,
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    nothing_left: Settled,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "aiotls")
+    client = client_config.replace(identity=certificates.leaf("client").identity)
+    cache = MemorySessionCache()
+    if kind in ("tickets", "store"):
+        client = client.replace(session_cache=cache)
+        good = server_config.replace(ticket_keys=TicketKeyRing())
+        assert await _try(client, good) is None
+    await _try(client, server_config.replace(**SERVER_HOOKS[kind](hook)))
+    assert await _try(client_config, server_config) is None
+    traces = [record.getMessage() for record in caplog.records if record.exc_info]
+    assert not traces, "a traceback for what a handshake came to"
+    caplog.clear()
+    del cache, client
+    await nothing_left()
+
+
+@HOOKS
+async def test_a_server_outlives_its_signer(
+    hook: Any, client_config: ClientConfig, server_config: ServerConfig, nothing_left: Settled
+) -> None:
+    server = server_config.replace(identity=_signer(hook))
+    assert await _try(client_config, server) is not None
+
+
+@HOOKS
+@pytest.mark.parametrize("kind", CLIENT_HOOKS)
+async def test_a_client_outlives_its_hooks(
+    kind: str,
+    hook: Any,
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    nothing_left: Settled,
+) -> None:
+    server = server_config.replace(
+        trust=certificates.authority().trust, client_auth=ClientAuth.OPTIONAL
+    )
+    error = await _try(client_config.replace(**CLIENT_HOOKS[kind](hook)), server)
+    if kind == "verify" and hook is not nonsense:
+        assert error is not None
