@@ -9,6 +9,7 @@ it lies, and keeps nothing but an incomplete last one.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 
 from .crypto.aead import MAX_PLAINTEXT, Opener, PlainOpener, PlainSealer, Sealer
@@ -19,6 +20,9 @@ MAX_FRAGMENT = MAX_PLAINTEXT + 256
 """RFC 8446, section 5.2: what protection may add is at most 256 bytes."""
 
 APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+
+_HEADER = struct.Struct(">BBxH")
+"""Content type, the first byte of the version, and the length."""
 
 
 class RecordReader:
@@ -59,13 +63,12 @@ class RecordReader:
             if buffer and not self.established:
                 self._measure(buffer, 0)
             return None
-        length = self._measure(buffer, 0)
-        if len(buffer) < 5 + length:
+        end = 5 + self._measure(buffer, 0)
+        if len(buffer) < end:
             return None
-        header = bytes(buffer[:5])
-        fragment = bytes(buffer[5 : 5 + length])
-        del buffer[: 5 + length]
-        return self.opener.open(header, fragment)
+        record = bytes(buffer[:end])
+        del buffer[:end]
+        return self.opener.open(record[:5], record[5:])
 
     def records(self, data: bytes | bytearray | memoryview) -> Iterable[tuple[int, bytes]]:
         """The records that *data* completes, opened one by one as they are asked for.
@@ -110,6 +113,15 @@ class RecordReader:
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""
+        if len(data) >= position + 5:
+            kind, version, length = _HEADER.unpack_from(data, position)
+            if version == 3 and 20 <= kind <= 23 and length <= MAX_FRAGMENT:
+                self.established = True
+                return length  # type: ignore[no-any-return]
+        return self._judge(data, position)
+
+    def _judge(self, data: bytes | bytearray | memoryview, position: int) -> int:
+        """The same for a header that is not complete, or wrong: says why."""
         kind = data[position]
         if not 20 <= kind <= 23 or (len(data) > position + 1 and data[position + 1] != 3):
             if not self.established:
@@ -123,13 +135,11 @@ class RecordReader:
             return 0
         self.established = True
         length = data[position + 3] << 8 | data[position + 4]
-        if length > MAX_FRAGMENT:
-            raise ProtocolError(
-                Alert.RECORD_OVERFLOW,
-                f"the peer announced a record of {length} bytes; {MAX_FRAGMENT} is the limit",
-                reason="ENCRYPTED_LENGTH_TOO_LONG",
-            )
-        return length
+        raise ProtocolError(
+            Alert.RECORD_OVERFLOW,
+            f"the peer announced a record of {length} bytes; {MAX_FRAGMENT} is the limit",
+            reason="ENCRYPTED_LENGTH_TOO_LONG",
+        )
 
 
 class RecordWriter:

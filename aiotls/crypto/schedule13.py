@@ -162,10 +162,9 @@ class MasterSecret:
 def traffic_keys(suite: Suite, secret: bytes) -> tuple[bytes, bytes]:
     """The key and the nonce's constant part for one direction (section 7.3)."""
     hash_name, length = suite.hash_name, suite.key_length
-    return (
-        hmac_digest(secret, _label(b"key", 0, length) + b"\x01", hash_name)[:length],
-        hmac_digest(secret, _label(b"iv", 0, 12) + b"\x01", hash_name)[:12],
-    )
+    key_info, iv_info = _traffic_infos(length)
+    key = hmac_digest(secret, key_info, hash_name)
+    return key[:length], hmac_digest(secret, iv_info, hash_name)[:12]
 
 
 def next_traffic_secret(suite: Suite, secret: bytes) -> bytes:
@@ -240,6 +239,11 @@ def _derive(suite: Suite, secret: bytes, label: bytes, digest: bytes) -> bytes:
 def _label(label: bytes, context_length: int, length: int) -> bytes:
     """HkdfLabel up to the context: the same few values in every handshake."""
     return b"%b%ctls13 %b%c" % (length.to_bytes(2, "big"), 6 + len(label), label, context_length)
+
+
+@functools.cache
+def _traffic_infos(length: int) -> tuple[bytes, bytes]:
+    return _label(b"key", 0, length) + b"\x01", _label(b"iv", 0, 12) + b"\x01"
 
 
 @functools.cache

@@ -109,13 +109,13 @@ class Channel:
         message, AlertReceived for an alert, Truncated at the end of the stream.
         """
         self.expecting = expected
-        while not self._complete():
+        while (raw := self._next_message()) is None:
             record = self._next_record()
             if record is None:
                 await self._wait_for_input()
             else:
                 self._take_record(*record)
-        kind, raw = self._pop()
+        kind = raw[0]
         for message in expected:
             if message.type == kind:
                 parsed = message.parse(raw[4:])
@@ -135,6 +135,8 @@ class Channel:
         They are under keys that this side never had. The first record that does decrypt ends
         the tolerance.
         """
+        if not self.skip_early_data:
+            return self.reader.next()
         while True:
             buffered = self.reader.buffered
             try:
@@ -169,30 +171,24 @@ class Channel:
         """Whether what arrives now is encrypted."""
         return not isinstance(self.reader.opener, PlainOpener)
 
-    def _complete(self) -> bool:
+    def _next_message(self) -> bytes | None:
+        """The next handshake message with its header, or None if it is not complete."""
         messages = self._messages
         if len(messages) < 4:
-            return False
-        length = messages[1] << 16 | messages[2] << 8 | messages[3]
-        if length > self.config.max_handshake_message:
+            return None
+        end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
+        if end - 4 > self.config.max_handshake_message:
             raise ProtocolError(
                 Alert.ILLEGAL_PARAMETER,
-                f"the peer announced a handshake message of {length} bytes; the limit is "
+                f"the peer announced a handshake message of {end - 4} bytes; the limit is "
                 f"{self.config.max_handshake_message}",
                 reason="EXCESSIVE_MESSAGE_SIZE",
             )
-        return len(messages) >= 4 + length
-
-    def _pop(self) -> tuple[int, bytes]:
-        messages = self._messages
-        end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
-        if end == len(messages):
-            raw = bytes(messages)
-            messages.clear()
-        else:
-            raw = bytes(messages[:end])
-            del messages[:end]
-        return raw[0], raw
+        if len(messages) < end:
+            return None
+        raw = bytes(messages[:end])
+        del messages[:end]
+        return raw
 
     def _take_record(self, kind: int, content: bytes) -> None:
         """One record that was pulled while a handshake message is awaited."""

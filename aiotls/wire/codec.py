@@ -156,8 +156,7 @@ class Writer:
 
     def vector(self, size: int, data: bytes) -> None:
         """Appends *data* behind its length in *size* bytes."""
-        self.data += len(data).to_bytes(size, "big")
-        self.data += data
+        self.data += len(data).to_bytes(size, "big") + data
 
     def vectors(self, size: int, item_size: int, items: Iterable[bytes]) -> None:
         """Appends a vector of opaque vectors; the widths of both lengths are in bytes."""

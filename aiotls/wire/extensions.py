@@ -43,6 +43,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+_HEADER = struct.Struct(">HH")
+"""An extension's type and the length of its data."""
+
 MAX_REMEMBERED = 128
 """Bytes of an extension_data whose value is remembered."""
 
@@ -382,8 +385,8 @@ class Extensions:
             start = pos + 4
             if start > end:
                 raise DecodeError("an extension ends before its data", reason="BAD_EXTENSION")
-            kind = data[pos] << 8 | data[pos + 1]
-            pos = start + (data[pos + 2] << 8 | data[pos + 3])
+            kind, length = _HEADER.unpack_from(data, pos)
+            pos = start + length
             if pos > end:
                 raise DecodeError(
                     f"the extension {ExtensionType.label(kind).lower()} is longer than what is "
@@ -456,8 +459,8 @@ class Extensions:
 
     def encode(self) -> bytes:
         """The block as it stands in a message, its length first."""
-        pack = struct.pack
-        parts = [pack(">HH", kind, len(body)) + body for kind, body in self._bodies.items()]
+        pack = _HEADER.pack
+        parts = [pack(kind, len(body)) + body for kind, body in self._bodies.items()]
         data = b"".join(parts)
         return len(data).to_bytes(2, "big") + data
 

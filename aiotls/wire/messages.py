@@ -40,12 +40,9 @@ class Message:
     def encode(self) -> bytes:
         """The message as it is sent: type, length, body (RFC 8446, section 4)."""
         writer = Writer()
-        data = writer.data
-        data += b"\0\0\0\0"
         self.write(writer)
-        data[0] = self.type
-        data[1:4] = (len(data) - 4).to_bytes(3, "big")
-        return bytes(data)
+        body = writer.data
+        return (self.type << 24 | len(body)).to_bytes(4, "big") + body
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
