@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiotls import ClientConfig, MemoryReplayGuard, ServerConfig, endpoints, streams
+from aiotls import ClientConfig, ServerConfig, endpoints, streams
+from aiotls.sessions import MemoryReplayGuard
 
 from . import pki
 from .peers import HOST, echo, serving_streams
@@ -193,7 +194,10 @@ async def test_a_bad_server_name_is_found_before_connecting(client_config: Clien
 async def test_early_data_goes_ahead_of_the_handshake(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
-    server = server_config.replace(max_early_data=1000, replay_guard=MemoryReplayGuard())
+    now = [0.0]
+    guard = MemoryReplayGuard(clock=lambda: now[0])
+    now[0] = 60  # it remembers since a minute ago, and so takes what it has not seen
+    server = server_config.replace(max_early_data=1000, replay_guard=guard)
     taken = []
     async with serving_streams(echo, server) as port:
         for _ in range(2):
