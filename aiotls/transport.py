@@ -112,7 +112,8 @@ class TLSTransport(_FlowControlMixin):
 
     Made by :func:`aiotls.create_connection` and its kin, never by hand. Besides asyncio's
     methods it has :attr:`connection`, :meth:`key_update` and :meth:`request_certificate`, and
-    answers these names in :meth:`get_extra_info`: ``tls`` (what was agreed on, as a dict), ``peercert``, ``cipher``,
+    answers these names in :meth:`get_extra_info`: ``tls`` (what was agreed on, as a dict),
+    ``peercert``, ``cipher``,
     ``compression``, ``ssl_object``, ``sslcontext`` (as the standard library's transport does),
     and everything that the transport below knows (``peername``, ``socket``, …).
     """
