@@ -412,7 +412,7 @@ class BufferEngine(Engine):
                 if end is None:
                     raise errors.want_read()
                 return end if buffer is None else 0
-            self._end_due = connection.peer_closed or connection.error is not None
+            self._end_due = connection.peer_closed or connection.error is not None  # type: ignore[unreachable]
         if buffer is None:
             if size < 0:
                 raise ValueError("size should not be negative")
