@@ -452,6 +452,16 @@ class ServerConfig(Config):
                 names.append(name)
         return tuple(names)
 
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated anew; of :attr:`identity` and
+        :attr:`identities` the one that is given takes the other's place.
+        """
+        if "identity" in changes:
+            changes.setdefault("identities", ())
+        elif "identities" in changes:
+            changes["identity"] = None
+        return super().replace(**changes)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         identities = tuple(self.identities)
@@ -527,10 +537,6 @@ class LiveServerConfig:
 
     def update(self, **changes: Any) -> ServerConfig:
         """Changes some fields, all at once: ``live.update(identity=...)``. Raises UsageError."""
-        if "identity" in changes and "identities" not in changes:
-            changes["identities"] = ()
-        elif "identities" in changes and "identity" not in changes:
-            changes["identity"] = None
         self._config = self._config.replace(**changes)
         return self._config
 

@@ -7,7 +7,7 @@ on every loop, and on transports that no loop knows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from .config import ClientConfig, Config, ServerConfig
@@ -90,6 +90,17 @@ class Awaited(Handshake):
             finally:
                 del error
 
+    async def connected(self, connecting: Awaitable[Any]) -> None:
+        """:meth:`outcome`, once *connecting* has led to a transport, or not."""
+        try:
+            await connecting
+        except BaseException:
+            # uvloop does not tell a protocol of a connection that it closes here.
+            self.abandon()
+            raise
+        del connecting  # it knows this object, and an error's traceback is about to know it
+        await self.outcome()
+
     async def _cancelled(self) -> None:
         if self.complete:
             self.transport.abort()
@@ -160,7 +171,7 @@ class Accepted(Handshake):
         """One line: what comes from strangers is no reason for a traceback."""
         below = self.transport._below
         peer = peer_label(below) if below is not None else "a client"
-        logger.warning("TLS handshake with %s failed: %s", peer, error)
+        logger.warning("TLS handshake with %s failed: %s", peer, str(error))
 
 
 # -- clients ---------------------------------------------------------------------------------------
@@ -208,8 +219,9 @@ async def create_connection(
         replay=replay,
         call="create_connection",
     )
-    await loop.create_connection(lambda: handshake.serve(protocol_factory()), host, port, **kwds)
-    await handshake.outcome()
+    await handshake.connected(
+        loop.create_connection(lambda: handshake.serve(protocol_factory()), host, port, **kwds)
+    )
     return handshake.transport, cast(P, handshake.protocol)
 
 
@@ -236,8 +248,9 @@ async def create_unix_connection(
         replay=replay,
         call="create_unix_connection",
     )
-    await loop.create_unix_connection(lambda: handshake.serve(protocol_factory()), path, **kwds)
-    await handshake.outcome()
+    await handshake.connected(
+        loop.create_unix_connection(lambda: handshake.serve(protocol_factory()), path, **kwds)
+    )
     return handshake.transport, cast(P, handshake.protocol)
 
 
@@ -330,8 +343,9 @@ async def connect_accepted_socket(
         server_side=True,
         call="connect_accepted_socket",
     )
-    await loop.connect_accepted_socket(lambda: handshake.serve(protocol_factory()), sock)
-    await handshake.outcome()
+    await handshake.connected(
+        loop.connect_accepted_socket(lambda: handshake.serve(protocol_factory()), sock)
+    )
     return handshake.transport, cast(P, handshake.protocol)
 
 

@@ -340,9 +340,9 @@ def _in_order(
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    if issuer.subject != certificate.issuer:
-        return False
     try:
+        if issuer.subject != certificate.issuer:  # a name is only read when it is asked for
+            return False
         certificate.verify_directly_issued_by(issuer)
     except Exception:  # any reason at all: then it is not the issuer
         return False

@@ -371,6 +371,16 @@ class Handshake(Phase):
         # uvloop sends at the end of the turn: the abort has to wait until then.
         transport._loop.call_soon(below.abort)
 
+    def abandon(self) -> None:
+        """Drops an unfinished handshake whose connection no one will ever see."""
+        self._end()
+        self.connection.close()
+        transport = self.transport
+        transport._closing = transport._write_ended = True
+        below, self.below = self.below, None
+        if below is not None:
+            below.abort()
+
     def _timed_out(self) -> None:
         self.timer = None
         waiting = self.connection.expecting

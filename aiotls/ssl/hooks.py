@@ -123,7 +123,7 @@ class Hooks:
             )
         if not changes:
             return None
-        chosen = config.replace(**changes, identity=None, select=_unasked)
+        chosen = config.replace(**changes, select=_unasked)
         object.__setattr__(chosen, "observer", self)
         return chosen
 

@@ -245,8 +245,8 @@ async def test_a_failed_handshake_is_freed_without_the_garbage_collector(
     references: list[weakref.ref[Any]] = []
 
     class Watched(TLSConnection):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
+        def __init__(self, *args: Any, **kwds: Any) -> None:
+            super().__init__(*args, **kwds)
             references.append(weakref.ref(self))
 
     monkeypatch.setattr(endpoints, "TLSConnection", Watched)

@@ -107,7 +107,8 @@ async def between(port: int, wire: Wire) -> AsyncIterator[int]:
                 up.transport.abort()
                 return
             up.other = down
-            down.transport.write(bytes(up.early))
+            if not wire.struck:
+                down.transport.write(bytes(up.early))
             if up.transport.is_closing():
                 down.transport.close()
 

@@ -243,7 +243,9 @@ def handshake(data: bytes) -> None:
     if first is not None and second is not None:
         for name in ("version", "suite", "group", "resumed"):
             assert getattr(first, name) == getattr(second, name), name
-        if target.error is None and hostile.error is None:
+        both = target.error is None and hostile.error is None
+        assert first.extended_master_secret == second.extended_master_secret
+        if both and first.extended_master_secret:
             exported = [end.export_keying_material("EXPORTER-fuzz", 32) for end in ends]
             assert exported[0] == exported[1]
     if target.handshake_complete and hostile.handshake_complete and hostile.error is None:

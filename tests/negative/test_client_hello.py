@@ -291,7 +291,7 @@ def test_a_server_holds_the_second_hello_to_it(
 ) -> None:
     pair = connect(
         client.replace(key_shares=["x25519"]),
-        server.replace(identity=None, groups=["secp256r1"], retry_cookie=True),
+        server.replace(groups=["secp256r1"], retry_cookie=True),
         client_sends=again(change),
     )
     rejected(pair, Alert.ILLEGAL_PARAMETER)
@@ -302,7 +302,7 @@ def test_a_server_holds_the_second_hello_to_it(
 
 @pytest.fixture
 def mutual(server: ServerConfig, client_trust: TrustStore) -> ServerConfig:
-    return server.replace(identity=None, client_auth=ClientAuth.REQUIRED, trust=client_trust)
+    return server.replace(client_auth=ClientAuth.REQUIRED, trust=client_trust)
 
 
 def test_a_required_certificate_is_shown(client: ClientConfig, mutual: ServerConfig) -> None:

@@ -344,7 +344,7 @@ def test_alpn_selects_one_of_the_protocols_offered(
 ) -> None:
     pair = connect(
         client.replace(alpn_protocols=["h2"]),
-        server.replace(identity=None, alpn_protocols=["h2"]),
+        server.replace(alpn_protocols=["h2"]),
         server_sends=on(
             EncryptedExtensions, lambda m: with_extensions(m, (ext.ALPN_SELECTED, b"h3"))
         ),
@@ -355,7 +355,7 @@ def test_alpn_selects_one_of_the_protocols_offered(
 def test_alpn_selects_exactly_one_protocol(client: ClientConfig, server: ServerConfig) -> None:
     pair = connect(
         client.replace(alpn_protocols=["h2", "h3"]),
-        server.replace(identity=None, alpn_protocols=["h2"]),
+        server.replace(alpn_protocols=["h2"]),
         server_sends=on(
             EncryptedExtensions,
             lambda m: with_extensions(m, (ExtensionType.ALPN, b"\0\6\2h2\2h3")),
@@ -477,7 +477,7 @@ def test_a_client_holds_the_retry_to_it(
 ) -> None:
     pair = connect(
         client.replace(key_shares=["x25519"]),
-        server.replace(identity=None, groups=["secp256r1"]),
+        server.replace(groups=["secp256r1"]),
         server_sends=mutation,
     )
     rejected(pair, alert)
