@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from .crypto.aead import MAX_PLAINTEXT, Opener, PlainOpener, PlainSealer, Sealer
+from .crypto.aead import MAX_PLAINTEXT, Opener, Opener13, PlainOpener, PlainSealer, Sealer
 from .enums import Alert, ContentType
 from .errors import ProtocolError
 
@@ -123,13 +123,22 @@ class RecordReader:
     def _judge(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The same for a header that is not complete, or wrong: says why."""
         kind = data[position]
-        if not 20 <= kind <= 23 or (len(data) > position + 1 and data[position + 1] != 3):
+        if len(data) > position + 1 and data[position + 1] != 3:
             if not self.established:
                 raise not_tls(bytes(data[position : position + 64]))
             raise ProtocolError(
+                Alert.PROTOCOL_VERSION,
+                f"the peer sent a record of the version {data[position + 1]}.x",
+                reason="WRONG_VERSION_NUMBER",
+            )
+        if not 20 <= kind <= 23:
+            if not self.established and len(data) < position + 2:
+                raise not_tls(bytes(data[position : position + 64]))
+            tls13 = isinstance(self.opener, Opener13)
+            raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent a record of the unknown type {kind}",
-                reason="UNEXPECTED_RECORD",
+                reason="BAD_RECORD_TYPE" if tls13 else "UNEXPECTED_RECORD",
             )
         if len(data) < position + 5:
             return 0

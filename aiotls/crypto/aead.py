@@ -146,7 +146,7 @@ class Opener13:
             Alert.UNEXPECTED_MESSAGE,
             f"the peer sent an unprotected {ContentType.label(kind).lower()} record "
             "after the keys were agreed on",
-            reason="UNEXPECTED_RECORD",
+            reason="BAD_RECORD_TYPE",
         )
 
     def updated(self) -> Opener13:

@@ -72,6 +72,9 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     if key is None:
         request, certificate = await receive_certificate(channel)
         peer = await verify_server(channel, offer, certificate, takes_raw)
+    identity, scheme = None, None
+    if request is not None:
+        identity, scheme = await choose_identity(offer, request)
 
     # {Finished}
     expected = finished(suite, server_secret, transcript.digest())
@@ -91,9 +94,8 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         channel.send(EndOfEarlyData())
     if offer.early_data:
         channel.install_write(client_secret)
-    identity, scheme = None, None
     if request is not None:
-        identity, scheme = await prove_identity(channel, offer, request, shows_raw)
+        await prove_identity(channel, request, identity, scheme, shows_raw)
     channel.send(Finished(finished(suite, client_secret, transcript.digest())))
 
     # [Application Data]
@@ -242,19 +244,31 @@ def check_request(request: CertificateRequest) -> CertificateRequest:
     return request
 
 
-async def prove_identity(
-    channel: Channel, offer: Offer, request: CertificateRequest, raw: bool
+async def choose_identity(
+    offer: Offer, request: CertificateRequest
 ) -> tuple[Identity | None, SignatureScheme | None]:
-    """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
-    config = offer.config
+    """What to answer a CertificateRequest with; nothing where there is nothing that fits.
+
+    The application is asked as soon as it is known who asks, not only when the server is done.
+    """
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
     authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
-    identity = await auth.choose_identity(config, offer.server_name, schemes, authorities)
+    identity = await auth.choose_identity(offer.config, offer.server_name, schemes, authorities)
     scheme = None if identity is None else auth.choose_scheme(identity, schemes)
+    return (identity, scheme) if scheme is not None else (None, None)
+
+
+async def prove_identity(
+    channel: Channel,
+    request: CertificateRequest,
+    identity: Identity | None,
+    scheme: SignatureScheme | None,
+    raw: bool,
+) -> None:
+    """Answers a CertificateRequest, with an empty Certificate where there is nothing to show."""
     if identity is None or scheme is None:
         channel.send(Certificate(request.context, ()))
-        return None, None
+        return
     await auth.prove(
         channel, identity, scheme, auth.CLIENT_CONTEXT, request.extensions, request.context, raw=raw
     )
-    return identity, scheme

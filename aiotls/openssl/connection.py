@@ -20,6 +20,7 @@ from cryptography import x509
 from ..connection import TLSConnection
 from ..enums import Alert, AlertLevel, HandshakeType, Want
 from ..errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from ..record import RecordReader
 from ..trust import parse_certificate
 from .bio_kinds import BIO, Readable
 from .ciphers import SSL_CIPHER, cipher
@@ -42,6 +43,7 @@ from .constants import (
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
     SSL_MODE_AUTO_RETRY,
     SSL_MODE_ENABLE_PARTIAL_WRITE,
+    SSL_MODE_NO_AUTO_CHAIN,
     SSL_NOTHING,
     SSL_OP_IGNORE_UNEXPECTED_EOF,
     SSL_READING,
@@ -49,8 +51,10 @@ from .constants import (
     SSL_SENT_SHUTDOWN,
     SSL_ST_ACCEPT,
     SSL_ST_CONNECT,
+    SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     SSL_WRITING,
     TLS1_2_VERSION,
+    TLS1_3_VERSION,
 )
 from .context import SSL_CTX, report
 from .errors import (
@@ -61,7 +65,8 @@ from .errors import (
     raise_ssl,
     set_errno,
 )
-from .failures import HANDSHAKE_READS, reason_of
+from .failures import HANDSHAKE_READS, NOT_EVEN_A_HELLO, NOT_TLS, reason_of
+from .findings import X509_V_OK
 from .hooks import Hooks
 from .reasons import (
     SSL_AD_REASON_OFFSET,
@@ -76,6 +81,7 @@ from .reasons import (
     SSL_R_READ_BIO_NOT_SET,
     SSL_R_SHUTDOWN_WHILE_IN_INIT,
     SSL_R_UNEXPECTED_EOF_WHILE_READING,
+    SSL_R_UNEXPECTED_MESSAGE,
     SSL_R_UNINITIALIZED,
 )
 from .sessions import SSL_SESSION, SessionSlot
@@ -83,6 +89,7 @@ from .states import ERROR_TEXTS, TEXTS, Progress, State
 from .suspension import Pause, detach, is_future, pause
 
 if TYPE_CHECKING:
+    from ..identity import Identity
     from ..sessions import Session
 
 _CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
@@ -133,6 +140,7 @@ class SSL:
         self.msg_argument: Any = None
         self.session: SSL_SESSION | None = None
         self.session_to_resume: SSL_SESSION | None = None
+        self.verify_result = X509_V_OK
         self.hooks = Hooks(self)
         self._reset()
 
@@ -154,11 +162,11 @@ class SSL:
         """Whether the handshake has begun, or is over."""
         self.resumed = False
         self.key_update = SSL_KEY_UPDATE_NONE
-        self.verify_result = 0
+        self.peer_accepted = False
         self.peer_chain: tuple[x509.Certificate, ...] = ()
         self.verified_chain: tuple[x509.Certificate, ...] = ()
         self.plaintext = b""
-        self.received_warning = -1
+        self.received_warning = CLOSE_NOTIFY  # as OpenSSL has it even before one came
         self.hooks.reset()
         self._activity: Coroutine[Any, Any, None] | None = None
         self._waiting_for: Any = None
@@ -167,8 +175,9 @@ class SSL:
         self._written = 0
         self._alert: tuple[int, int, bytes] | None = None
         self._closed_early = False
+        self._discarded = RecordReader()
         self._in_callback = False
-        self._partial = 0
+        self._record_size = 0
         self._post_message = False
 
     # -- what the state is ---------------------------------------------------------------------
@@ -194,14 +203,14 @@ class SSL:
         return self.hooks.last_read in (None, HandshakeType.CLIENT_HELLO)
 
     @property
-    def version(self) -> int | None:
-        """The version of TLS, as far as it is known."""
+    def version(self) -> int:
+        """The version of TLS; the newest while it is not known."""
         if self.progress.version is not None:
             return self.progress.version
-        if not self.server and self.progress.state is not State.BEFORE:
-            versions = self.settings.versions
-            return versions[1] if versions is not None else None
-        return None
+        versions = self.settings.versions
+        if self.server or self.progress.state is State.BEFORE or versions is None:
+            return TLS1_3_VERSION
+        return versions[1]
 
     def set_role(self, server: bool) -> None:
         """SSL_set_connect_state(3) and SSL_set_accept_state(3)."""
@@ -247,11 +256,10 @@ class SSL:
         if callback is None:
             return
         argument = self.msg_argument if self.msg_callback is not None else self.ctx.msg_argument
-        version = self.version or TLS1_2_VERSION
         self.call(
             callback,
             int(written),
-            version,
+            self.version,
             content_type,
             data,
             len(data),
@@ -274,6 +282,9 @@ class SSL:
         """The engine's observer: a handshake message has passed."""
         if not sent:
             self.hooks.last_read = kind
+            if kind == HandshakeType.CERTIFICATE:
+                required = self.settings.verify_mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                self.hooks.asked_in_vain = self.server and not required
         if self.established:
             self._post_handshake_message(sent, kind, data)
             return
@@ -286,10 +297,12 @@ class SSL:
             return
         self._post_message = True
         ERR_clear_error()
+        self.in_init = True
         self._loop()
         self.progress.message(False, kind, data)
         self.show(False, SSL3_RT_HANDSHAKE, data)
         self.progress.finish()
+        self.in_init = False
         self.tell(self._role | SSL_CB_EXIT, 1)
 
     # -- the handshake -------------------------------------------------------------------------
@@ -342,7 +355,8 @@ class SSL:
     def _go_on(self) -> int:
         """Steps the activity: 1 when it is done, -1 when it has failed or waits."""
         if self._closed_early:
-            return self._read_after_close()
+            self._discard_record()
+            return -1
         activity, waiting = self._activity, self._waiting_for
         if activity is None:
             return 1
@@ -441,7 +455,12 @@ class SSL:
         if connection.expecting == "finished" and not self.progress.tls13:
             self.progress.expect_finished()
         missing = connection.missing
+        self._record_size += missing
         while missing:
+            if self.shutdown & SSL_RECEIVED_SHUTDOWN and not connection.buffered:
+                self._discard_record()
+                await pause(SSL_READING)
+                continue
             if self.rbio is None:
                 raise ProtocolError(
                     Alert.INTERNAL_ERROR, "there is no BIO to read from", reason="READ_BIO_NOT_SET"
@@ -465,6 +484,8 @@ class SSL:
                     )
             await pause(SSL_READING)
         self.rwstate = SSL_NOTHING
+        if connection.buffered == 5:
+            self._record_size = 0
 
     async def _flush(self, *, forgive: bool = False) -> None:
         """Writes what the engine has for the peer. With *forgive* a lost connection is none."""
@@ -486,17 +507,22 @@ class SSL:
             await pause(SSL_WRITING)
         self.rwstate = SSL_NOTHING
 
-    def _read_after_close(self) -> int:
-        """close_notify came in the middle of the handshake: what comes now is thrown away."""
-        if self.rbio is None:
-            self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
-            return -1
+    def _discard_record(self) -> None:
+        """The peer has closed, in the middle of the handshake: what comes now is thrown away."""
+        reader = self._discarded
+        while missing := reader.missing:
+            if self.rbio is None:
+                self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+                break
+            ret, data = self.rbio.read(missing)
+            if ret <= 0:
+                if not self.rbio.flags & 8 and self.rbio.at_eof:
+                    self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
+                break
+            reader.feed(data)
+        else:
+            self._discarded = RecordReader()
         self.rwstate = SSL_READING
-        ret, _ = self.rbio.read(5)
-        if ret <= 0 and not self.rbio.flags & 8 and self.rbio.at_eof:
-            self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
-            self.rwstate = SSL_READING
-        return -1
 
     # -- failing -------------------------------------------------------------------------------
 
@@ -515,10 +541,17 @@ class SSL:
             self._saw_alert(SSL3_AL_FATAL, error.alert)
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
         reason, data = reason_of(error)
+        if error.reason in NOT_EVEN_A_HELLO and self.progress.version is None:
+            reason = SSL_R_UNEXPECTED_MESSAGE
         raise_ssl(reason, data)
         self.failed = self.in_init = True
         self.rwstate = SSL_NOTHING
-        if isinstance(error, ProtocolError):
+        if error.reason == "UNSUPPORTED_PROTOCOL" and self.server:
+            self.progress.version = TLS1_2_VERSION
+        if error.reason == "APP_DATA_IN_HANDSHAKE":
+            self.plaintext = bytes(self._record_size)  # what SSL_pending() tells of it
+        no_tls = error.reason in NOT_TLS and self.hooks.last_read is None
+        if isinstance(error, ProtocolError) and not no_tls and self.wbio is not None:
             self._output += alert
             self._send_what_goes()
             description = bytes([AlertLevel.FATAL, error.alert])
@@ -875,7 +908,22 @@ class SSL:
         connection = self.connection
         if connection is not None and connection.established is not None:
             return cipher(connection.established.suite.code)
-        return cipher(self.progress.suite) if self.progress.tls13 else None
+        return cipher(self.progress.suite) if self.progress.cipher_in_use else None
+
+    @property
+    def alpn(self) -> bytes:
+        """The application protocol that was chosen."""
+        connection = self.connection
+        if connection is not None and connection.established is not None:
+            return connection.established.alpn or b""
+        return self.hooks.protocol or self.progress.alpn
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """What can be shown. A certificate alone is shown with its issuers, if they are known."""
+        if self.settings.mode & SSL_MODE_NO_AUTO_CHAIN:
+            return self.settings.identities
+        return tuple(self.ctx.with_issuers(identity) for identity in self.settings.identities)
 
     @property
     def peer_certificates(self) -> tuple[x509.Certificate, ...]:
@@ -885,3 +933,9 @@ class SSL:
         if peer is not None and peer.chain:
             return tuple(parse_certificate(der) for der in peer.chain)
         return self.peer_chain
+
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """The peer's own certificate, once it was accepted."""
+        chain = self.peer_certificates
+        return chain[0] if chain and (self.peer_accepted or self.established) else None

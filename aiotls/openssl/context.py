@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config import ClientConfig, Config, ServerConfig
+from ..identity import Identity
 from ..sessions import MemorySessionStore, TicketKey, TicketKeyRing
 from .constants import SSL_SESS_CACHE_SERVER, TLS_ANY_VERSION
 from .errors import ERR_R_PASSED_NULL_PARAMETER, raise_ssl
@@ -81,9 +82,27 @@ class SSL_CTX:
         self.ticket_secret = b""
         self.session_store = MemorySessionStore()
         self.data: dict[int, Any] = {}
+        self._completed: dict[bytes, tuple[Identity, Identity]] = {}
 
     def __repr__(self) -> str:
         return f"<SSL_CTX {self.method.name}{'' if self.references > 0 else ', freed'}>"
+
+    def with_issuers(self, identity: Identity) -> Identity:
+        """An identity of one certificate with the issuers that the anchors have of it."""
+        if len(identity.chain) > 1 or not len(self.cert_store):
+            return identity
+        known = self._completed.get(identity.chain[0])
+        if known is not None and known[0] is identity:
+            return known[1]
+        chain = [identity.certificate]
+        while chain[-1].issuer != chain[-1].subject:
+            issuer = self.cert_store.issuer_of(chain[-1])
+            if issuer is None or issuer in chain:
+                break
+            chain.append(issuer)
+        completed = Identity(chain, identity.signer) if len(chain) > 1 else identity
+        self._completed[identity.chain[0]] = (identity, completed)
+        return completed
 
     def change(self, **changes: Any) -> None:
         """Other settings, for the connections that are made from now on."""

@@ -32,6 +32,12 @@ HANDSHAKE_READS = frozenset(
 )
 """What goes wrong while a record is read: then SSL_want() still says that reading was wanted."""
 
+NOT_TLS = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"))
+"""What a peer is not told that does not speak TLS."""
+
+NOT_EVEN_A_HELLO = frozenset(("UNEXPECTED_RECORD", "APP_DATA_IN_HANDSHAKE"))
+"""A record of another kind where the first handshake message should be: an unexpected message."""
+
 _ALIASES = {
     "ALPN_MISMATCH_ON_EARLY_DATA": "BAD_EARLY_DATA",
     "BAD_ALERT": "INVALID_ALERT",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import CertificateQuery, ClientConfig, ClientHelloInfo, Config, ServerConfig
 from ..enums import Alert, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError, TLSError, UsageError
+from ..handshake.selection import choose_group, choose_suite
 from ..identity import Identity
 from ..wire import extensions as ext
 from .ciphers import in_order_of
@@ -58,6 +59,10 @@ class Hooks:
         self.hello: ClientHelloInfo | None = None
         """On a server: what the client asks for."""
         self.retry_verify = False
+        self.asked_in_vain = False
+        """On a server: whether the client was asked for a certificate and has sent none."""
+        self.protocol: bytes | None = None
+        """On a server: the application protocol that the application has chosen."""
 
     @property
     def server_name(self) -> str | None:
@@ -153,11 +158,29 @@ class Hooks:
         """All that OpenSSL asks its application between ClientHello and ServerHello."""
         self.hello = info
         await self._ask_client_hello()
-        self._check_versions(info)
-        await self._ask_server_name()
-        protocol = await self._ask_protocol(info)
-        await self._ask_certificate(Alert.INTERNAL_ERROR, "CERT_CB_ERROR")
-        return self._choice(info, protocol)
+        version = self._choose_version(info)
+        if version == ProtocolVersion.TLSv1_3:
+            # What cannot work is found before the application is asked for more.
+            config = self._choice(info, version)
+            choose_suite(config, info.hello, version)
+            await self._ask_server_name()
+            self.protocol = await self._ask_protocol(info)
+            choose_group(config, info.hello)
+            await self._ask_certificate("CERT_CB_ERROR")
+        else:
+            await self._ask_server_name()
+            await self._ask_certificate("CERT_CB_ERROR")
+            choose_suite(self._choice(info, version), info.hello, version)
+            self.protocol = await self._ask_protocol(info)
+        config = self._choice(info, version)
+        if not config.identities:
+            tls13 = version == ProtocolVersion.TLSv1_3
+            raise ProtocolError(
+                Alert.HANDSHAKE_FAILURE,
+                "this server has no certificate",
+                reason="NO_SUITABLE_SIGNATURE_ALGORITHM" if tls13 else "NO_SHARED_CIPHER",
+            )
+        return config
 
     async def _ask_client_hello(self) -> None:
         ctx = self._ssl.ctx
@@ -168,7 +191,7 @@ class Hooks:
                 SSL_CLIENT_HELLO_CB,
                 ctx.client_hello_cb,
                 self._ssl,
-                Alert.INTERNAL_ERROR,
+                int(Alert.INTERNAL_ERROR),
                 ctx.client_hello_arg,
                 default=0,
             )
@@ -179,13 +202,21 @@ class Hooks:
                 raise _refusal(alert, "the client_hello callback refused")
             await pause(SSL_CLIENT_HELLO_CB)
 
-    def _check_versions(self, info: ClientHelloInfo) -> None:
-        """Where no version is shared, none of the other callbacks is asked."""
-        versions = self._ssl.settings.versions
-        if versions is None or not any(v in info.versions for v in versions):
-            raise ProtocolError(
-                Alert.PROTOCOL_VERSION, "no common version", reason="UNSUPPORTED_PROTOCOL"
-            )
+    def _choose_version(self, info: ClientHelloInfo) -> ProtocolVersion:
+        """The version; TLS 1.3 only where there is, or may yet be, a certificate for it."""
+        ssl = self._ssl
+        may_be = (
+            ssl.settings.identities
+            or ssl.settings.cert_cb is not None
+            or ssl.ctx.servername_cb is not None
+        )
+        for version in ssl.settings.server.versions:
+            if version in info.versions and (may_be or version != ProtocolVersion.TLSv1_3):
+                ssl.progress.version = version
+                return version
+        raise ProtocolError(
+            Alert.PROTOCOL_VERSION, "no common version", reason="UNSUPPORTED_PROTOCOL"
+        )
 
     async def _ask_server_name(self) -> None:
         ctx = self._ssl.ctx
@@ -196,7 +227,7 @@ class Hooks:
             SSL_CLIENT_HELLO_CB,
             ctx.servername_cb,
             self._ssl,
-            alert,
+            int(alert),
             ctx.servername_arg,
             default=SSL_TLSEXT_ERR_ALERT_FATAL,
         )
@@ -228,7 +259,7 @@ class Hooks:
             reason="NO_APPLICATION_PROTOCOL",
         )
 
-    async def _ask_certificate(self, alert: Alert, reason: str) -> None:
+    async def _ask_certificate(self, reason: str) -> None:
         settings = self._ssl.settings
         callback = settings.cert_cb
         if callback is None:
@@ -240,27 +271,27 @@ class Hooks:
             if answer > 0:
                 return
             if not answer:
-                raise ProtocolError(alert, "the certificate callback failed", reason=reason)
+                raise ProtocolError(
+                    Alert.INTERNAL_ERROR, "the certificate callback failed", reason=reason
+                )
             await pause(SSL_X509_LOOKUP)
 
-    def _choice(self, info: ClientHelloInfo, protocol: bytes | None) -> ServerConfig:
+    def _choice(self, info: ClientHelloInfo, version: ProtocolVersion) -> ServerConfig:
+        """The configuration for this client, as far as it is settled."""
         ssl = self._ssl
         base = ssl.settings.server
-        tls13 = ProtocolVersion.TLSv1_3 in info.versions and base.speaks(ProtocolVersion.TLSv1_3)
-        if not base.identities:
-            reason = "NO_SUITABLE_SIGNATURE_ALGORITHM" if tls13 else "NO_SHARED_CIPHER"
-            raise ProtocolError(
-                Alert.HANDSHAKE_FAILURE, "this server has no certificate", reason=reason
-            )
         changes: dict[str, Any] = {
             "trust": Judge(ssl),
             "observer": ssl,
             "key_log": self._key_log(),
-            "alpn_protocols": () if protocol is None else (protocol,),
-            "alpn_optional": False,
-            "identities": _by_scheme(base.identities, info.signature_schemes),
+            "min_version": version,
+            "max_version": version,
+            "alpn_protocols": () if self.protocol is None else (self.protocol,),
+            "identities": _by_scheme(ssl.identities, info.signature_schemes),
             **self._tickets(),
         }
+        if version != ProtocolVersion.TLSv1_3:
+            changes["tickets"] = 1  # only TLS 1.3 has a number of them
         if not ssl.settings.options & SSL_OP_CIPHER_SERVER_PREFERENCE:
             order = in_order_of(info.cipher_suites, base.cipher_suites)
             changes["cipher_suites"] = tuple(order)
@@ -271,8 +302,8 @@ class Hooks:
     # -- on a client ---------------------------------------------------------------------------
 
     async def _select_identity(self, query: CertificateQuery) -> Identity | None:
-        await self._ask_certificate(Alert.INTERNAL_ERROR, "CALLBACK_FAILED")
-        for identity in self._ssl.settings.identities:
+        await self._ask_certificate("CALLBACK_FAILED")
+        for identity in self._ssl.identities:
             schemes = (*identity.schemes, *identity.schemes12)
             if any(scheme in query.signature_schemes for scheme in schemes):
                 return identity

@@ -51,6 +51,9 @@ class _NoTrust(TrustStore):
     def __init__(self) -> None:
         self.certificates = ()
 
+    def __bool__(self) -> bool:
+        return True
+
 
 _NO_TRUST = _NoTrust()
 

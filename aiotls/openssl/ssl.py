@@ -53,8 +53,6 @@ from .constants import (
     SSL_RETRY_VERIFY,
     SSL_WRITING,
     SSL_X509_LOOKUP,
-    TLS1_3_VERSION,
-    TLS_ANY_VERSION,
     TLSEXT_NAMETYPE_host_name,
 )
 from .context import SSL_CTX, check_ctx
@@ -367,13 +365,13 @@ def SSL_get_shutdown(ssl: SSL) -> int:
 
 def SSL_set_shutdown(ssl: SSL, mode: int) -> None:
     """Says which hold; nothing is sent."""
-    check_ssl(ssl).shutdown |= check_int(mode, "a mode")
+    check_ssl(ssl).shutdown = check_int(mode, "a mode")
 
 
 def SSL_key_update(ssl: SSL, updatetype: int) -> int:
     """Another sending key with the next call that writes, and perhaps the peer's as well."""
     check_ssl(ssl)
-    if ssl.version != TLS1_3_VERSION:
+    if not ssl.progress.tls13:
         raise_ssl(SSL_R_WRONG_SSL_VERSION)
     elif updatetype not in (SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED):
         raise_ssl(SSL_R_INVALID_KEY_UPDATE_TYPE)
@@ -549,12 +547,11 @@ _VERSIONS = {0x0304: "TLSv1.3", 0x0303: "TLSv1.2", 0x0302: "TLSv1.1", 0x0301: "T
 
 def SSL_version(ssl: SSL) -> int:
     """The version of TLS as a number."""
-    version = check_ssl(ssl).version
-    return TLS_ANY_VERSION if version is None else version
+    return check_ssl(ssl).version
 
 
 def SSL_get_version(ssl: SSL) -> str:
-    """The version of TLS: ``TLSv1.3``, ``TLSv1.2``, or ``unknown`` while it is."""
+    """The version of TLS: ``TLSv1.3``, ``TLSv1.2``. While it is not known, the newest."""
     return _VERSIONS.get(SSL_version(ssl), "unknown")
 
 
@@ -581,8 +578,7 @@ def SSL_get_pending_cipher(ssl: SSL) -> SSL_CIPHER | None:
 
 def SSL_get_peer_certificate(ssl: SSL) -> x509.Certificate | None:
     """The peer's certificate; None where it showed none."""
-    chain = check_ssl(ssl).peer_certificates
-    return chain[0] if chain else None
+    return check_ssl(ssl).peer_certificate
 
 
 def SSL_get1_peer_certificate(ssl: SSL) -> x509.Certificate | None:
@@ -594,7 +590,7 @@ def SSL_get_peer_cert_chain(ssl: SSL) -> list[x509.Certificate] | None:
     """What the peer sent; on a server without the client's own. None where it showed nothing."""
     chain = check_ssl(ssl).peer_certificates
     if not chain:
-        return None
+        return [] if ssl.server and ssl.hooks.asked_in_vain else None
     return list(chain[1:] if ssl.server else chain)
 
 
@@ -627,9 +623,7 @@ def SSL_set_verify_result(ssl: SSL, result: int) -> None:
 
 def SSL_get0_alpn_selected(ssl: SSL) -> bytes:
     """The application protocol that was agreed on; empty where there was none."""
-    connection = check_ssl(ssl).connection
-    established = connection.established if connection is not None else None
-    return (established.alpn or b"") if established is not None else b""
+    return check_ssl(ssl).alpn
 
 
 def SSL_get_servername(ssl: SSL, name_type: int) -> str | None:

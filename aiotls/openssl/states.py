@@ -11,7 +11,8 @@ import enum
 from collections.abc import Callable
 
 from ..enums import HandshakeType, ProtocolVersion
-from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM, ServerHello
+from ..wire import extensions as ext
+from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM, EncryptedExtensions, ServerHello
 
 
 class State(enum.IntEnum):
@@ -177,6 +178,7 @@ class Progress:
         self.version: int | None = None
         """As far as the ServerHello has told."""
         self.suite: int | None = None
+        self.alpn = b""
         self.retrying = False
         """Whether a HelloRetryRequest was the last ServerHello."""
         self.finished = self.peer_finished = b""
@@ -191,6 +193,11 @@ class Progress:
         """Whether TLS 1.3 was chosen."""
         return self.version == ProtocolVersion.TLSv1_3
 
+    @property
+    def cipher_in_use(self) -> bool:
+        """Whether the cipher suite is in use: in TLS 1.2 not before one's own change of it."""
+        return self.suite is not None and (self.tls13 or self._ccs_done)
+
     def message(self, sent: bool, kind: int, data: bytes) -> None:
         """A handshake message was sent or received."""
         if sent:
@@ -199,6 +206,9 @@ class Progress:
             self._read(kind, data)
         if kind == HandshakeType.SERVER_HELLO:
             self._server_hello(data)
+        elif kind == HandshakeType.ENCRYPTED_EXTENSIONS:
+            extensions = EncryptedExtensions.parse(data[4:]).extensions
+            self.alpn = extensions.get(ext.ALPN_SELECTED) or b""
         elif kind == HandshakeType.FINISHED:
             if sent:
                 self.finished = data[4:]
@@ -209,6 +219,8 @@ class Progress:
         hello = ServerHello.parse(data[4:])
         self.version = hello.version
         self.suite = hello.cipher_suite
+        if not self.tls13:
+            self.alpn = hello.extensions.get(ext.ALPN_SELECTED) or b""
         self.retrying = hello.random == HELLO_RETRY_REQUEST_RANDOM
         if self.server and self.tls13 and not self._ccs_done:
             self._change(State.SW_CHANGE)

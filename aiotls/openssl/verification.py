@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import CertificateError
@@ -28,6 +29,7 @@ from .findings import (
     X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
     X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+    X509_V_ERR_UNSPECIFIED,
     X509_V_OK,
     X509_verify_cert_error_string,
     alert_for,
@@ -58,6 +60,17 @@ class X509_STORE:
         """Believes one more."""
         self._anchors.setdefault(certificate.public_bytes(Encoding.DER), certificate)
         self._trust = None
+
+    def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate | None:
+        """The anchor that has issued a certificate, if there is one."""
+        for anchor in self._anchors.values():
+            if anchor.subject == certificate.issuer:
+                try:
+                    certificate.verify_directly_issued_by(anchor)
+                except (ValueError, TypeError, InvalidSignature):
+                    continue
+                return anchor
+        return None
 
     @property
     def trust(self) -> TrustStore | None:
@@ -159,6 +172,12 @@ class X509_STORE_CTX:
 
     def verify(self) -> int:
         """X509_verify_cert(3): 1 or 0; the callback of SSL_CTX_set_verify() has its say."""
+        accepted = self._verify_path()
+        if not accepted and self.error == X509_V_OK:
+            self.error = X509_V_ERR_UNSPECIFIED
+        return accepted
+
+    def _verify_path(self) -> int:
         finding = self.search()
         path = self.path
         depth = self.depth_of(finding)
@@ -223,6 +242,9 @@ class Judge(TrustStore):
         self._ssl = ssl
         self._encoded = frozenset()
 
+    def __bool__(self) -> bool:
+        return True
+
     def verify_server(
         self, chain: Sequence[bytes], name: str | None, *, now: datetime.datetime
     ) -> Any:
@@ -244,6 +266,7 @@ class Judge(TrustStore):
         ssl.verify_result = store.error
         ssl.verified_chain = tuple(store.path)
         if accepted > 0 or (not ssl.server and ssl.settings.verify_mode == SSL_VERIFY_NONE):
+            ssl.peer_accepted = True
             return []
         raise CertificateError(
             alert_for(store.error),

@@ -617,3 +617,15 @@ def peer_certificate_der(s: int) -> bytes | None:
 def peer_chain_length(s: int) -> int:
     chain = _peer_chain(s)
     return int(_stack_size(chain)) if chain else -1
+
+
+_ssl_chain_file = _bind(ssl, "SSL_use_certificate_chain_file", N, P, S)
+_ssl_key_file = _bind(ssl, "SSL_use_PrivateKey_file", N, P, S, N)
+
+
+def SSL_use_certificate_chain_file(s: int, file: str) -> int:
+    return int(_ssl_chain_file(s, _path(file)))
+
+
+def SSL_use_PrivateKey_file(s: int, file: str, filetype: int) -> int:
+    return int(_ssl_key_file(s, _path(file), filetype))
