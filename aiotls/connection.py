@@ -16,17 +16,14 @@ pushed through as they come), and after the end (everything is dropped in silenc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
-from .crypto import schedule12
-from .crypto.schedule13 import export
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
 from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
-from .handshake import client, server
+from .handshake import client, exporter, server
 from .handshake.channel import (
     MAX_IGNORED_RECORDS,
     MAX_WARNINGS,
@@ -34,13 +31,14 @@ from .handshake.channel import (
     is_ignorable,
     read_alert,
 )
+from .handshake.drive import Drive
 from .handshake.established import Established
 from .handshake.post13 import PostHandshake, update_sending_key
 from .handshake.post_auth import Answer, LateAuthentication
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
 from .record import APPLICATION_DATA, RecordReader, RecordWriter
-from .trust import check_name, parse_certificate
+from .trust import check_name
 from .wire.extensions import Context
 from .wire.messages import CertificateRequest, NewSessionTicket
 
@@ -172,8 +170,13 @@ class TLSConnection:
             raise UsageError("the handshake has already begun")
         self._driven = True
         coroutine = self._coroutine = self._start()
+
+        def waiting(want: Want) -> Awaitable[None]:
+            self.want = want
+            return wait(want)
+
         try:
-            result = await _Drive(self, coroutine, wait)
+            result = await Drive(coroutine, waiting)
         except BaseException as error:
             failure = self._fail(error)
             if failure is error:
@@ -679,40 +682,13 @@ class TLSConnection:
         Raises UsageError before the handshake is complete, and for a length that is not
         within 1 to 255 times the hash's.
         """
-        result = self._established()
-        if not 0 < length <= 255 * result.suite.hash_length:
-            raise UsageError(f"length={length} is not within 1 to {255 * result.suite.hash_length}")
-        if result.version is not ProtocolVersion.TLSv1_3:
-            if not result.extended_master_secret:  # RFC 7627, section 5.4
-                raise UsageError("without the extended master secret nothing may be exported")
-            return schedule12.export(
-                result.suite, result.exporter_secret, label, context, length, *result.randoms
-            )
-        return export(result.suite, result.exporter_secret, label, context or b"", length)
+        return exporter.export_keying_material(self._established(), label, length, context)
 
     def channel_binding(self, kind: str = "tls-exporter") -> bytes:
-        """The channel binding ``tls-exporter``, ``tls-server-end-point`` or ``tls-unique``.
-
-        The last for TLS 1.2 only.
-
-        RFC 9266 and RFC 5929. Raises UsageError for another type.
+        """The channel binding ``tls-exporter`` (RFC 9266), ``tls-server-end-point`` or, for TLS 1.2
+        only, ``tls-unique`` (RFC 5929). Raises UsageError for another type.
         """
-        result = self._established()
-        if kind == "tls-exporter":
-            return self.export_keying_material(b"EXPORTER-Channel-Binding", 32)
-        if kind == "tls-server-end-point":
-            if self.server_side:
-                leaf = result.identity.chain[0] if result.identity is not None else None
-            else:
-                leaf = result.peer.chain[0] if result.peer is not None else None
-            if leaf is None:
-                raise UsageError("tls-server-end-point needs the server's certificate")
-            return _end_point_hash(leaf)
-        if kind == "tls-unique" and result.version is not ProtocolVersion.TLSv1_3:
-            if not result.extended_master_secret:  # RFC 7627, section 1: without, it is not unique
-                raise UsageError("tls-unique needs the extended master secret")
-            return result.first_finished
-        raise UsageError(f"the channel binding {kind!r} is not available on this connection")
+        return exporter.channel_binding(self._established(), kind, self.server_side)
 
     def summary(self) -> dict[str, Any]:
         """What was agreed on, in words, for people and logs."""
@@ -730,51 +706,3 @@ class TLSConnection:
             "peer_signature_scheme": result.peer.scheme if result.peer is not None else None,
             "verified": bool(result.peer is not None and result.peer.verified_chain),
         }
-
-
-def _end_point_hash(der: bytes) -> bytes:
-    """RFC 5929, section 4.1: the certificate under its signature's hash, SHA-256 at least."""
-    algorithm = parse_certificate(der).signature_hash_algorithm
-    name = algorithm.name if algorithm is not None else "sha256"
-    if name in ("md5", "sha1"):
-        name = "sha256"
-    return hashlib.new(name, der).digest()
-
-
-class _Drive:
-    """Runs a handshake's coroutine inside a task: a Want is waited for, the rest passes through."""
-
-    def __init__(
-        self,
-        connection: TLSConnection,
-        coroutine: Coroutine[Any, None, Established],
-        wait: Callable[[Want], Awaitable[None]],
-    ) -> None:
-        self._connection = connection
-        self._coroutine = coroutine
-        self._wait = wait
-
-    def __await__(self) -> Any:
-        coroutine = self._coroutine
-        error: BaseException | None = None
-        value: Any = None
-        try:
-            while True:
-                try:
-                    if error is not None:
-                        yielded = coroutine.throw(error)
-                    else:
-                        yielded = coroutine.send(value)
-                except StopIteration as stop:
-                    return stop.value
-                error, value = None, None
-                try:
-                    if isinstance(yielded, Want):
-                        self._connection.want = yielded
-                        yield from self._wait(yielded).__await__()
-                    else:
-                        value = yield yielded
-                except BaseException as thrown:
-                    error = thrown
-        finally:
-            coroutine.close()
