@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
@@ -19,6 +20,20 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """No end of a test hangs for ever.
+
+    uvloop's Loop.close() does, in C, while a socket is open that a failed test has left behind;
+    pytest-timeout has then given up its timer. A lost process is a failed test with pytest-xdist.
+    """
+    faulthandler.dump_traceback_later(120, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)
