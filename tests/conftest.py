@@ -23,7 +23,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Generator[None]:
+def pytest_runtest_teardown() -> Generator[None, object, object]:
     """No end of a test hangs for ever.
 
     uvloop's Loop.close() does, in C, while a socket is open that a failed test has left behind;
