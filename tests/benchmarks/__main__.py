@@ -116,12 +116,13 @@ class Suite:
     def imports(self) -> None:
         times = footprint.imports(3 * self.options.rounds, self.settings)
         self.result["imports"] = times
-        base, ours = times.values()
-        ratio = report.Ratio.of(a / b for a, b in zip(ours, base, strict=True))
         print("import: milliseconds of CPU")
         for name, values in times.items():
             print(f"  {name:36}{1e3 * median(values):8.1f}")
-        print(f"  ratio {ratio}")
+        names = list(times)
+        for base, ours in zip(names[::2], names[1::2], strict=True):
+            pairs = zip(times[ours], times[base], strict=True)
+            print(f"  {ours} to {base}: {report.Ratio.of(a / b for a, b in pairs)}")
 
     def live(self) -> None:
         counts = [int(count) for count in self.options.live.split(",")]
