@@ -38,6 +38,7 @@ from .constants import (
     SSL_CB_READ_ALERT,
     SSL_CB_WRITE_ALERT,
     SSL_KEY_UPDATE_NONE,
+    SSL_KEY_UPDATE_NOT_REQUESTED,
     SSL_KEY_UPDATE_REQUESTED,
     SSL_MAX_RECORD,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
@@ -77,6 +78,7 @@ from .reasons import (
     SSL_R_CONNECTION_TYPE_NOT_SET,
     SSL_R_NO_CIPHERS_AVAILABLE,
     SSL_R_NO_PROTOCOLS_AVAILABLE,
+    SSL_R_PACKET_LENGTH_TOO_LONG,
     SSL_R_PROTOCOL_IS_SHUTDOWN,
     SSL_R_READ_BIO_NOT_SET,
     SSL_R_SHUTDOWN_WHILE_IN_INIT,
@@ -94,6 +96,12 @@ if TYPE_CHECKING:
 
 _CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
 CLOSE_NOTIFY = 0
+
+MIN_SERVER_HELLO = 38
+"""What a ServerHello has in any case."""
+
+READ_BUFFER = 16_384 + 320 + 7
+"""The longest body of a record that OpenSSL has room for, be it allowed or not."""
 
 
 class _Write:
@@ -175,9 +183,15 @@ class SSL:
         self._written = 0
         self._alert: tuple[int, int, bytes] | None = None
         self._closed_early = False
-        self._discarded = RecordReader()
-        self._in_callback = False
-        self._record_size = 0
+        self._discarded: RecordReader | None = None
+        self._kept: tuple[SSL_CIPHER | None, tuple[x509.Certificate, ...]] | None = None
+        """Of the session that SSL_clear() has left: the cipher suite, and the peer's chain."""
+        self._unread = False
+        """Whether a record was taken from the BIO that nobody wanted; SSL_has_pending() tells."""
+        self._header = b""
+        """Of the record that is being read."""
+        self._answered = False
+        """Whether the engine has made the KeyUpdate that is due, in answer to the peer's."""
         self._post_message = False
 
     # -- what the state is ---------------------------------------------------------------------
@@ -195,7 +209,7 @@ class SSL:
     @property
     def state_text(self) -> tuple[str, str]:
         """The short and the long name of the state."""
-        return ERROR_TEXTS if self.failed else TEXTS[self.progress.state]
+        return ERROR_TEXTS if self.failed else TEXTS[self.progress.shown]
 
     @property
     def resuming(self) -> bool:
@@ -219,8 +233,19 @@ class SSL:
         self._reset()
 
     def clear(self) -> None:
-        """Makes it ready for another connection with the same settings."""
+        """Makes it ready for another connection with the same settings.
+
+        The session stays, unless the connection was in use and nobody has closed it; a client
+        resumes it.
+        """
+        kept = None
+        if self.shutdown or self.in_init or self.in_before:
+            kept = self.current_cipher, self.peer_certificates if self.peer_certificate else ()
+            session = self.session
+            if not self.server and session is not None and session.session is not None:
+                self.session_to_resume = session
         self._reset()
+        self._kept = kept
 
     def close(self) -> None:
         """Lets go of everything."""
@@ -282,6 +307,8 @@ class SSL:
         """The engine's observer: a handshake message has passed."""
         if not sent:
             self.hooks.last_read = kind
+            if kind == HandshakeType.CLIENT_HELLO:
+                self._kept = None
             if kind == HandshakeType.CERTIFICATE:
                 required = self.settings.verify_mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                 self.hooks.asked_in_vain = self.server and not required
@@ -301,6 +328,9 @@ class SSL:
         self._loop()
         self.progress.message(False, kind, data)
         self.show(False, SSL3_RT_HANDSHAKE, data)
+        if kind == HandshakeType.KEY_UPDATE and data[4:] == b"\x01":
+            self.key_update = SSL_KEY_UPDATE_NOT_REQUESTED
+            self._answered = True
         self.progress.finish()
         self.in_init = False
         self.tell(self._role | SSL_CB_EXIT, 1)
@@ -326,7 +356,7 @@ class SSL:
             return -1
         ERR_clear_error()
         set_errno(0)
-        if self._activity is None and not self._begin():
+        if self._activity is None and not self._closed_early and not self._begin():
             ret = -1
         else:
             ret = self._go_on()
@@ -338,7 +368,9 @@ class SSL:
         if self.established:
             self._activity = self._after_handshake()
             return True
+        kept = self._kept if self.server else None
         self._reset()
+        self._kept = kept
         self.begun = True
         self.tell(SSL_CB_HANDSHAKE_START, 1)
         if self.settings.versions is None and self.settings.native is None:
@@ -431,8 +463,9 @@ class SSL:
         while connection.chores:
             await connection.chores.pop(0)
         if self.key_update != SSL_KEY_UPDATE_NONE:
-            connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)
-            self.key_update = SSL_KEY_UPDATE_NONE
+            if not self._answered:
+                connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)
+            self.key_update, self._answered = SSL_KEY_UPDATE_NONE, False
         update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
         self.progress.move(update)
         await self._flush()
@@ -455,12 +488,12 @@ class SSL:
         if connection.expecting == "finished" and not self.progress.tls13:
             self.progress.expect_finished()
         missing = connection.missing
-        self._record_size += missing
         while missing:
             if self.shutdown & SSL_RECEIVED_SHUTDOWN and not connection.buffered:
                 self._discard_record()
                 await pause(SSL_READING)
                 continue
+            self._unread, self._discarded = False, None
             if self.rbio is None:
                 raise ProtocolError(
                     Alert.INTERNAL_ERROR, "there is no BIO to read from", reason="READ_BIO_NOT_SET"
@@ -469,6 +502,7 @@ class SSL:
             set_errno(0)
             ret, data = self.rbio.read(missing)
             if ret > 0:
+                self._read_header(data)
                 connection.feed(data)
                 missing -= ret
                 continue
@@ -484,8 +518,35 @@ class SSL:
                     )
             await pause(SSL_READING)
         self.rwstate = SSL_NOTHING
-        if connection.buffered == 5:
-            self._record_size = 0
+        if self.server and self.progress.version is None and not connection.missing:
+            self._expect_hello()
+
+    def _read_header(self, data: bytes) -> None:
+        """Keeps the header of the record that *data* belongs to."""
+        buffered = self.connection.buffered if self.connection is not None else 0
+        if buffered < 5:
+            self._header = self._header[:buffered] + data[: 5 - buffered]
+
+    @property
+    def _record_size(self) -> int:
+        """How long the record that is being read says it is."""
+        return int.from_bytes(self._header[3:5], "big")
+
+    def _expect_hello(self) -> None:
+        """OpenSSL takes no alert, and nothing else, for an answer before it has seen a hello."""
+        if self._header[0] == SSL3_RT_ALERT:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the client sent an alert where its hello should be",
+                reason="UNEXPECTED_RECORD",
+            )
+
+    async def hold(self) -> None:
+        """On a server: without a BIO to write to, there is not even a ServerHello."""
+        if self.wbio is None:
+            self.progress.begin_flight(State.SW_SRVR_HELLO)
+            while self.wbio is None:
+                await pause(SSL_WRITING)
 
     async def _flush(self, *, forgive: bool = False) -> None:
         """Writes what the engine has for the peer. With *forgive* a lost connection is none."""
@@ -496,11 +557,17 @@ class SSL:
         while self._output:
             self.rwstate = SSL_WRITING
             set_errno(0)
-            ret = 0 if self.wbio is None else self.wbio.write(self._output)
+            if self.wbio is None:
+                if not self.established:
+                    self.progress.held = self.progress.flight
+                await pause(SSL_WRITING)
+                continue
+            self.progress.held = None
+            ret = self.wbio.write(self._output)
             if ret > 0:
                 del self._output[:ret]
                 continue
-            lost = self.wbio is not None and not self.wbio.flags & 8
+            lost = not self.wbio.flags & 8
             if forgive and lost and get_errno() in _CONNECTION_LOST:
                 self._output.clear()
                 break
@@ -508,20 +575,38 @@ class SSL:
         self.rwstate = SSL_NOTHING
 
     def _discard_record(self) -> None:
-        """The peer has closed, in the middle of the handshake: what comes now is thrown away."""
-        reader = self._discarded
-        while missing := reader.missing:
-            if self.rbio is None:
-                self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
-                break
-            ret, data = self.rbio.read(missing)
-            if ret <= 0:
-                if not self.rbio.flags & 8 and self.rbio.at_eof:
-                    self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
-                break
-            reader.feed(data)
-        else:
+        """The peer has closed, in the middle of the handshake: what comes now is thrown away.
+
+        OpenSSL opens one record more and stays with that, however often it is called.
+        """
+        if self._unread:
+            self.rwstate = SSL_READING
+            return
+        if self._discarded is None:
             self._discarded = RecordReader()
+        reader = self._discarded
+        try:
+            while missing := reader.missing:
+                if self.rbio is None:
+                    self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+                    break
+                ret, data = self.rbio.read(missing)
+                if ret <= 0:
+                    if not self.rbio.flags & 8 and self.rbio.at_eof:
+                        if self.settings.options & SSL_OP_IGNORE_UNEXPECTED_EOF:
+                            self.shutdown |= SSL_RECEIVED_SHUTDOWN
+                            self.received_warning = CLOSE_NOTIFY
+                        else:
+                            self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
+                    break
+                reader.feed(data)
+                if reader.buffered == 5:
+                    reader.next()  # looks at the header
+            else:
+                self._unread, self._discarded = True, None
+        except TLSError as error:
+            reason, text = reason_of(error)
+            self.fatal(reason, None, text)
         self.rwstate = SSL_READING
 
     # -- failing -------------------------------------------------------------------------------
@@ -540,9 +625,11 @@ class SSL:
         if isinstance(error, AlertReceived):
             self._saw_alert(SSL3_AL_FATAL, error.alert)
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
-        reason, data = reason_of(error)
+        reason, data = self._reason_of(error)
+        self._unread = error.reason in NOT_EVEN_A_HELLO or error.reason == "UNEXPECTED_MESSAGE"
         if error.reason in NOT_EVEN_A_HELLO and self.progress.version is None:
             reason = SSL_R_UNEXPECTED_MESSAGE
+            self.progress.version = int.from_bytes(self._header[1:3], "big")
         raise_ssl(reason, data)
         self.failed = self.in_init = True
         self.rwstate = SSL_NOTHING
@@ -551,7 +638,9 @@ class SSL:
         if error.reason == "APP_DATA_IN_HANDSHAKE":
             self.plaintext = bytes(self._record_size)  # what SSL_pending() tells of it
         no_tls = error.reason in NOT_TLS and self.hooks.last_read is None
-        if isinstance(error, ProtocolError) and not no_tls and self.wbio is not None:
+        if self.wbio is None:
+            self.rwstate = SSL_WRITING
+        elif isinstance(error, ProtocolError) and not no_tls:
             self._output += alert
             self._send_what_goes()
             description = bytes([AlertLevel.FATAL, error.alert])
@@ -559,6 +648,12 @@ class SSL:
             self.tell(SSL_CB_WRITE_ALERT, SSL3_AL_FATAL << 8 | error.alert)
         if error.reason in HANDSHAKE_READS or isinstance(error, AlertReceived):
             self.rwstate = SSL_READING
+
+    def _reason_of(self, error: TLSError) -> tuple[int, str | None]:
+        """The reason of an error, and what it says of itself."""
+        if error.reason == "ENCRYPTED_LENGTH_TOO_LONG" and self._record_size > READ_BUFFER:
+            return SSL_R_PACKET_LENGTH_TOO_LONG, str(error)
+        return reason_of(error)
 
     def _send_what_goes(self) -> None:
         """Writes as much as the BIO takes, and leaves it at that."""
@@ -588,6 +683,8 @@ class SSL:
     def _send_alert(self, level: int, alert: int, record: bytes) -> int:
         if self.shutdown & SSL_SENT_SHUTDOWN and alert != CLOSE_NOTIFY:
             return -1
+        if self.wbio is None and not self.established:
+            return -1  # behind the flight that has no way out
         self._alert = (level, alert, record)
         if self._write is None:
             return self._dispatch_alert()
@@ -681,6 +778,7 @@ class SSL:
                 ret, data = self.rbio.read(missing)
                 if ret <= 0:
                     return self._nothing_read(ret)
+                self._read_header(data)
                 try:
                     connection.receive_data(data)
                 except TLSError as error:
@@ -709,7 +807,8 @@ class SSL:
             self.failed = self.in_init = True
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
             return 0
-        reason, data = reason_of(error)
+        reason, data = self._reason_of(error)
+        self._unread = error.reason in NOT_EVEN_A_HELLO
         raise_ssl(reason, data)
         if not self.failed and self.connection is not None:
             self.failed = self.in_init = True
@@ -729,9 +828,10 @@ class SSL:
             raise_ssl(SSL_R_PROTOCOL_IS_SHUTDOWN)
             return -1, 0
         set_errno(0)
-        self.rwstate = SSL_NOTHING
         done, pending = self._written, self._write
-        if size < done or (pending is not None and size < done + pending.total):
+        total = pending.total if pending is not None else self._held_back
+        self.rwstate = SSL_NOTHING
+        if size < done or size < done + total:
             self.fatal(SSL_R_BAD_LENGTH, Alert.INTERNAL_ERROR)
             return -1, 0
         self._written = 0
@@ -749,6 +849,20 @@ class SSL:
                 return ret, 0
             done += written
         return self._write_records(source, view, size, done)
+
+    @property
+    def _held_back(self) -> int:
+        """How long the message is that cannot leave since there is no BIO to write to."""
+        if self.wbio is not None or self.rwstate != SSL_WRITING:
+            return 0
+        if self.failed:
+            return 2  # an alert
+        return int.from_bytes(self._output[3:5], "big") if self._output else MIN_SERVER_HELLO
+
+    def request_key_update(self, kind: int) -> None:
+        """SSL_key_update(3)."""
+        self.in_init = True
+        self.key_update, self._answered = kind, False
 
     def _key_update_due(self) -> bool:
         """Whether a KeyUpdate goes first; one that answers the peer's is fetched for it."""
@@ -892,7 +1006,7 @@ class SSL:
     @property
     def has_pending(self) -> bool:
         """Whether anything was taken from the BIO and not given to the application."""
-        if self.plaintext:
+        if self.plaintext or self._unread:
             return True
         buffered = self.connection.buffered if self.connection is not None else 0
         return buffered not in (0, 5)  # after a whole header nothing is left over
@@ -908,6 +1022,8 @@ class SSL:
         connection = self.connection
         if connection is not None and connection.established is not None:
             return cipher(connection.established.suite.code)
+        if self._kept is not None:
+            return self._kept[0]
         return cipher(self.progress.suite) if self.progress.cipher_in_use else None
 
     @property
@@ -932,10 +1048,21 @@ class SSL:
         peer = connection.peer if connection is not None else None
         if peer is not None and peer.chain:
             return tuple(parse_certificate(der) for der in peer.chain)
-        return self.peer_chain
+        return self._kept[1] if self._kept is not None else self.peer_chain
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
         """The peer's own certificate, once it was accepted."""
         chain = self.peer_certificates
-        return chain[0] if chain and (self.peer_accepted or self.established) else None
+        accepted = self.peer_accepted or self.established or self._kept is not None
+        return chain[0] if chain and accepted else None
+
+    @property
+    def sent_chain(self) -> list[x509.Certificate] | None:
+        """What SSL_get_peer_cert_chain(3) tells: on a server without the client's own."""
+        chain = self.peer_certificates
+        if not self.server:
+            return list(chain) or None
+        if self.peer_certificate is not None:
+            return list(chain[1:])
+        return [] if self.hooks.asked_in_vain and not chain else None

@@ -170,16 +170,15 @@ class Hooks:
         else:
             await self._ask_server_name()
             await self._ask_certificate("CERT_CB_ERROR")
-            choose_suite(self._choice(info, version), info.hello, version)
+            config = self._choice(info, version)
+            choose_suite(config, info.hello, version)
+            if not config.identities:
+                raise _no_certificate("NO_SHARED_CIPHER")
             self.protocol = await self._ask_protocol(info)
         config = self._choice(info, version)
         if not config.identities:
-            tls13 = version == ProtocolVersion.TLSv1_3
-            raise ProtocolError(
-                Alert.HANDSHAKE_FAILURE,
-                "this server has no certificate",
-                reason="NO_SUITABLE_SIGNATURE_ALGORITHM" if tls13 else "NO_SHARED_CIPHER",
-            )
+            raise _no_certificate("NO_SUITABLE_SIGNATURE_ALGORITHM")
+        await self._ssl.hold()
         return config
 
     async def _ask_client_hello(self) -> None:
@@ -378,6 +377,10 @@ def _code_and(answer: Any, alert: Alert) -> tuple[int, Alert]:
         code, value = answer
         return int(code), Alert(value) if value in list(Alert) else alert
     return int(answer), alert
+
+
+def _no_certificate(reason: str) -> ProtocolError:
+    return ProtocolError(Alert.HANDSHAKE_FAILURE, "this server has no certificate", reason=reason)
 
 
 def _refusal(alert: Alert, message: str) -> ProtocolError:

@@ -380,8 +380,7 @@ def SSL_key_update(ssl: SSL, updatetype: int) -> int:
     elif ssl.write_pending:
         raise_ssl(SSL_R_BAD_WRITE_RETRY)
     else:
-        ssl.in_init = True
-        ssl.key_update = updatetype
+        ssl.request_key_update(updatetype)
         return 1
     return 0
 
@@ -588,10 +587,7 @@ def SSL_get1_peer_certificate(ssl: SSL) -> x509.Certificate | None:
 
 def SSL_get_peer_cert_chain(ssl: SSL) -> list[x509.Certificate] | None:
     """What the peer sent; on a server without the client's own. None where it showed nothing."""
-    chain = check_ssl(ssl).peer_certificates
-    if not chain:
-        return [] if ssl.server and ssl.hooks.asked_in_vain else None
-    return list(chain[1:] if ssl.server else chain)
+    return check_ssl(ssl).sent_chain
 
 
 def SSL_get0_verified_chain(ssl: SSL) -> list[x509.Certificate] | None:

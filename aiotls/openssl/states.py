@@ -183,10 +183,24 @@ class Progress:
         """Whether a HelloRetryRequest was the last ServerHello."""
         self.finished = self.peer_finished = b""
         """What the Finished messages said."""
+        self.flight: State | None = None
+        """Of the flight that is being written, the first state."""
+        self.held: State | None = None
+        """Where OpenSSL stays while there is no BIO to write to: it writes message by message."""
         self._loop = loop
         self._ccs = ccs
         self._writing = True
         self._ccs_done = False
+
+    @property
+    def shown(self) -> State:
+        """The state, for the application."""
+        return self.state if self.held is None else self.held
+
+    def begin_flight(self, state: State) -> None:
+        """The first message of a flight is due, and cannot be written yet."""
+        self._loop()
+        self.held = self.flight = state
 
     @property
     def tls13(self) -> bool:
@@ -196,7 +210,7 @@ class Progress:
     @property
     def cipher_in_use(self) -> bool:
         """Whether the cipher suite is in use: in TLS 1.2 not before one's own change of it."""
-        return self.suite is not None and (self.tls13 or self._ccs_done)
+        return self.suite is not None and not self.retrying and (self.tls13 or self._ccs_done)
 
     def message(self, sent: bool, kind: int, data: bytes) -> None:
         """A handshake message was sent or received."""
@@ -227,6 +241,7 @@ class Progress:
 
     def _wrote(self, kind: int, data: bytes) -> None:
         self._writing = True
+        self.held = None
         if not self.server and self.version is not None and not self._ccs_done:
             # TLS 1.3: before the second flight. TLS 1.2: before the Finished.
             if self.tls13 or kind == HandshakeType.FINISHED:
@@ -260,6 +275,7 @@ class Progress:
         if not self._writing:
             return
         self._writing = False
+        self.flight = None
         if self.server and self.tls13 and (self.state is State.SW_FINISHED or self.retrying):
             self.move(State.EARLY_DATA)
         self._loop()
@@ -271,5 +287,7 @@ class Progress:
 
     def move(self, state: State) -> None:
         """The next state."""
+        if self._writing and self.flight is None:
+            self.flight = state
         self._loop()
         self.state = state

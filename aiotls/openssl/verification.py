@@ -7,6 +7,7 @@ depth, who was asked about it, and what counts in the end. Certificates are ``cr
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,10 @@ class X509_STORE_CTX:
                 finding = error.verify_code
             else:
                 return X509_V_OK
+        if finding in (X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH):
+            # The path is complete: only the name is wrong.
+            with contextlib.suppress(CertificateError):
+                self.path = self._verify(store.trust, encoded, None)
         return finding
 
     def _verify(self, trust: TrustStore | None, encoded: list[bytes], host: str | None) -> Chain:

@@ -353,6 +353,13 @@ def finished(api: Any, ssl: Any) -> tuple[int, int]:
 # -- what is between -------------------------------------------------------------------------------
 
 
+def first_record(data: bytes) -> int:
+    """The length of the first record, its header included."""
+    if len(data) < 5:
+        return len(data)
+    return min(len(data), 5 + int.from_bytes(data[3:5], "big"))
+
+
 class Wire:
     """Moves bytes between two sides. 0 is the client's, 1 the server's output."""
 
@@ -365,6 +372,14 @@ class Wire:
     def waiting(self, source: int) -> bytes:
         """What has left a side and not arrived."""
         return b""
+
+    def first(self, source: int) -> int:
+        """How many bytes that have not arrived belong to the first record."""
+        return first_record(self.waiting(source))
+
+    def broken(self, source: int) -> bool:
+        """Whether only a part of a record has arrived."""
+        return False
 
     def move(self, source: int, size: int | None) -> int:
         """Lets at most *size* bytes of a side's output arrive; returns how many did."""
@@ -386,6 +401,7 @@ class Memory(Wire):
     def __init__(self, sides: tuple[Side, Side]) -> None:
         super().__init__(sides)
         self.flight = [b"", b""]
+        self.rests = [0, 0]
         self.rbio: list[Any] = []
         self.wbio: list[Any] = []
         for side in sides:
@@ -406,6 +422,24 @@ class Memory(Wire):
             self.flight[source] += bytes(buffer)
         return self.flight[source]
 
+    def first(self, source: int) -> int:
+        return self.rests[source] or super().first(source)
+
+    def broken(self, source: int) -> bool:
+        return self.rests[source] > 0
+
+    def take(self, source: int, size: int | None) -> bytes:
+        """At most *size* bytes of what waits, and keeps in mind where records end."""
+        data = self.waiting(source)[:size]
+        self.flight[source] = self.flight[source][len(data) :]
+        place, rest = 0, self.rests[source]
+        while place < len(data):
+            step = rest or first_record(data[place:] + self.flight[source])
+            rest = max(0, step - (len(data) - place))
+            place += step
+        self.rests[source] = rest
+        return data
+
     def close(self) -> None:
         for side, *bios in zip(self.sides, self.rbio, self.wbio, strict=True):
             for bio in bios:
@@ -416,8 +450,7 @@ class Memory(Wire):
         self.flight[source] = data
 
     def move(self, source: int, size: int | None) -> int:
-        data = self.waiting(source)[:size]
-        self.flight[source] = self.flight[source][len(data) :]
+        data = self.take(source, size)
         self.inject(1 - source, data)
         return len(data)
 
@@ -436,6 +469,7 @@ class Pairs(Memory):
     def __init__(self, sides: tuple[Side, Side], size: int) -> None:
         Wire.__init__(self, sides)
         self.flight = [b"", b""]
+        self.rests = [0, 0]
         self.ends: list[Any] = []
         for side in sides:
             ret, inner, outer = side.api.BIO_new_bio_pair(size, size)
@@ -448,8 +482,7 @@ class Pairs(Memory):
 
     def move(self, source: int, size: int | None) -> int:
         target = 1 - source
-        data = self.waiting(source)[:size]
-        self.flight[source] = self.flight[source][len(data) :]
+        data = self.take(source, size)
         self.late[target] += data
         api = self.sides[target].api
         moved = 0

@@ -1,0 +1,222 @@
+"""Where aiotls.openssl may differ from libssl: all the places, each with its reason.
+
+A difference says what it does to a trace, the reference's and the found one's alike, before they
+are compared; or of two entries that differ, that the rest of these two traces need not be
+compared. What is not in :data:`ALLOWED` may not differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .world import Setup, Trace
+
+SERVER = 1
+NAME, RET, ERROR, WANT, SHUTDOWN, STATE, IN_INIT, FINISHED, BEFORE, PENDING, HAS_PENDING = range(11)
+ERRORS = 12
+WANT_READ, WANT_WRITE = 2, 3
+SMALL = 4096
+"""Pairs with smaller buffers do not take a flight at once."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Whose trace it is, and under which circumstances."""
+
+    setup: Setup
+    size: int
+    ops: tuple[tuple[Any, ...], ...]
+    who: int
+    peer_is_ours: bool
+
+    @property
+    def small(self) -> bool:
+        """Whether the BIOs are smaller than a flight."""
+        return 0 < self.size < SMALL
+
+    @property
+    def loses_wbio(self) -> bool:
+        """Whether the script takes away the BIO that is written to."""
+        return any(op[0] == "no_bio" and op[1] == self.who and op[2] != "rbio" for op in self.ops)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place, and why."""
+
+    name: str
+    reason: str
+    clean: Callable[[Case, Trace], Trace] | None = None
+    """What is left of a trace for comparison."""
+
+    ends: Callable[[Case, Trace, Any, Any], bool] | None = None
+    """Whether nothing need be compared from a pair of entries on: libssl's, and aiotls'.
+
+    It is given what came before as well.
+    """
+
+
+def compared(
+    case: Case, expected: Trace, found: Trace, allowed: Iterable[Difference]
+) -> tuple[Trace, Trace]:
+    """What is to be compared of two traces."""
+    allowed = tuple(allowed)
+    for difference in allowed:
+        if difference.clean is not None:
+            expected, found = (difference.clean(case, trace) for trace in (expected, found))
+    for place, (one, other) in enumerate(zip(expected, found, strict=False)):
+        if one != other:
+            if any(
+                d.ends is not None and d.ends(case, expected[:place], one, other) for d in allowed
+            ):
+                return expected[:place], found[:place]
+            break
+    return expected, found
+
+
+def is_call(entry: Sequence[Any]) -> bool:
+    """Whether an entry is what was seen after a call."""
+    return entry[0] not in ("agreed", "notes")
+
+
+def without(entry: Sequence[Any], *places: int) -> tuple[Any, ...]:
+    """The entry, but for some of it."""
+    return tuple("" if place in places else value for place, value in enumerate(entry))
+
+
+# -- what is done to traces ------------------------------------------------------------------------
+
+
+def _hello_callbacks_once(case: Case, trace: Trace) -> Trace:
+    if case.who != SERVER or not case.setup.retry:
+        return trace
+    return [_once(entry) if entry[0] == "notes" else entry for entry in trace]
+
+
+def _once(entry: Any) -> Any:
+    seen, notes = set(), []
+    for note in entry[1]:
+        if note[0] in ("alpn", "cert", "hello", "name"):
+            if note[0] in seen:
+                continue
+            seen.add(note[0])
+        notes.append(note)
+    return ("notes", notes)
+
+
+def _one_record_for_a_flight(case: Case, trace: Trace) -> Trace:
+    return [
+        without(entry, HAS_PENDING)
+        if is_call(entry) and (case.peer_is_ours or entry[0] == "drive")
+        else entry
+        for entry in trace
+    ]
+
+
+def _rest_of_a_flight(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    return case.peer_is_ours and any(entry[0] == "SSL_clear" for entry in before)
+
+
+def _lengths_of_flights(case: Case, trace: Trace) -> Trace:
+    if not case.small:
+        return trace
+    entries = []
+    for entry in trace:
+        if is_call(entry) and entry[IN_INIT] and entry[ERROR] in (WANT_READ, WANT_WRITE):
+            if entry[0] != "drive":
+                entries.append((entry[0], "waits"))
+            continue
+        waits = is_call(entry) and entry[IN_INIT] and entry[STATE] != "SSLERR"
+        entries.append(without(entry, WANT, STATE) if waits else entry)
+    return entries
+
+
+def _flights_are_made_as_a_whole(case: Case, trace: Trace) -> Trace:
+    if not case.loses_wbio:
+        return trace
+    return [
+        ("notes", [note for note in entry[1] if not str(note[-2]).startswith("TW")])
+        if entry[0] == "notes"
+        else entry
+        for entry in trace
+    ]
+
+
+def _lengths_of_records(case: Case, trace: Trace) -> Trace:
+    return [
+        (*entry[:PENDING], bool(entry[PENDING]), *entry[PENDING + 1 :])
+        if is_call(entry) and len(entry) > ERRORS and entry[STATE] == "SSLERR"
+        else entry
+        for entry in trace
+    ]
+
+
+def _early_alerts(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    return (
+        case.who == SERVER
+        and is_call(expected)
+        and expected[ERRORS] == [(20, 267)]
+        and len(found) > ERRORS
+        and any(lib == 20 and reason >= 1000 for lib, reason in found[ERRORS])
+    )
+
+
+def _unknown_types(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    return (
+        case.setup.tls12
+        and is_call(expected)
+        and (20, 281) in expected[ERRORS]
+        and len(found) > ERRORS
+        and (20, 245) in found[ERRORS]
+    )
+
+
+ALLOWED = (
+    Difference(
+        "callbacks about a ClientHello are asked once",
+        "libssl asks them again for the ClientHello that answers a HelloRetryRequest. RFC 8446, "
+        "section 4.1.2, lets that one differ only in what no callback is about.",
+        clean=_hello_callbacks_once,
+    ),
+    Difference(
+        "a flight shares a record",
+        "libssl puts each handshake message into a record of its own; here those of a flight share "
+        "one. Whether a part of one is left over for later (SSL_has_pending) differs with that, "
+        "and so does what is left of the peer's flight after SSL_clear().",
+        clean=_one_record_for_a_flight,
+        ends=_rest_of_a_flight,
+    ),
+    Difference(
+        "flights differ in length",
+        "Where a BIO pair is smaller than a flight, how often and in which state a call has to be "
+        "repeated depends on the length of the flight.",
+        clean=_lengths_of_flights,
+    ),
+    Difference(
+        "a flight is made as a whole",
+        "libssl writes message by message: without a BIO to write to it stays at the first. Here "
+        "the info callback has been told of the others by then; the state string agrees.",
+        clean=_flights_are_made_as_a_whole,
+    ),
+    Difference(
+        "records differ in length",
+        "Application data where it must not come leaves SSL_pending() at the length of that "
+        "record, which with tickets and signatures is not always the same.",
+        clean=_lengths_of_records,
+    ),
+    Difference(
+        "the version of an early alert's record",
+        "A client of libssl's sends it as 0x0301, which a server of libssl's takes for a wrong "
+        "version. RFC 8446, section 5.1, has 0x0303 sent, and the field ignored: here the alert "
+        "is told of.",
+        ends=_early_alerts,
+    ),
+    Difference(
+        "a record of an unknown type under TLS 1.2's keys",
+        "libssl decrypts it first, which fails. RFC 5246, section 6, has it refused for its type.",
+        ends=_unknown_types,
+    ),
+)
+"""All that may differ."""
