@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from . import openssl as openssl
     from . import ssl as ssl
     from . import trace as trace
-    from .config import ClientAuth, ClientConfig, ExternalPsk, LiveServerConfig, ServerConfig
+    from .config import (
+        ClientAuth,
+        ClientConfig,
+        ClientHelloInfo,
+        ExternalPsk,
+        LiveServerConfig,
+        Passthrough,
+        ServerConfig,
+    )
     from .connection import TLSConnection
     from .endpoints import (
         connect_accepted_socket,
@@ -34,11 +42,13 @@ if TYPE_CHECKING:
         AlertReceived,
         CertificateError,
         DecodeError,
+        PassedThrough,
         ProtocolError,
         TLSError,
         Truncated,
         UsageError,
     )
+    from .handshake.peek import peek_client_hello
     from .identity import Identity
     from .loop import loop_factory, new_event_loop
     from .stream_handshake import do_handshake
@@ -51,10 +61,13 @@ __all__ = [
     "CertificateError",
     "ClientAuth",
     "ClientConfig",
+    "ClientHelloInfo",
     "DecodeError",
     "ExternalPsk",
     "Identity",
     "LiveServerConfig",
+    "PassedThrough",
+    "Passthrough",
     "ProtocolError",
     "RevocationLists",
     "ServerConfig",
@@ -73,6 +86,7 @@ __all__ = [
     "new_event_loop",
     "open_connection",
     "open_unix_connection",
+    "peek_client_hello",
     "start_server",
     "start_tls",
     "start_unix_server",
@@ -81,7 +95,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "config": ("ClientAuth", "ClientConfig", "ExternalPsk", "LiveServerConfig", "ServerConfig"),
+    "config": (
+        "ClientAuth",
+        "ClientConfig",
+        "ClientHelloInfo",
+        "ExternalPsk",
+        "LiveServerConfig",
+        "Passthrough",
+        "ServerConfig",
+    ),
     "connection": ("TLSConnection",),
     "endpoints": (
         "connect_accepted_socket",
@@ -96,11 +118,13 @@ _HOMES = {
         "AlertReceived",
         "CertificateError",
         "DecodeError",
+        "PassedThrough",
         "ProtocolError",
         "TLSError",
         "Truncated",
         "UsageError",
     ),
+    "handshake.peek": ("peek_client_hello",),
     "identity": ("Identity",),
     "loop": ("loop_factory", "new_event_loop"),
     "stream_handshake": ("do_handshake",),

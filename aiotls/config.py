@@ -384,7 +384,8 @@ class ServerConfig(Config):
     signature schemes that it knows; the first is the default."""
 
     select: Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None = None
-    """Chooses by ClientHello: an Identity, another ServerConfig, or None for the default."""
+    """Chooses by ClientHello: an Identity, another ServerConfig, None for the default, or a
+    :class:`Passthrough` for a connection that is to be served elsewhere."""
 
     delegations: Sequence[DelegatedCredential] = ()
     """Credentials to sign with in place of the certificates' own keys, for clients that take them
@@ -515,7 +516,22 @@ class ServerConfig(Config):
         )
 
 
-Selection = Identity | ServerConfig | None
+@dataclass(frozen=True, slots=True)
+class Passthrough:
+    """What :attr:`ServerConfig.select` returns for a client whose TLS is not to end here.
+
+    ``create_server`` and ``start_server`` then give the connection as it is to the protocol that
+    *protocol_factory* makes: the transport below, with all that the client has sent so far, the
+    ClientHello first. A router by server name forwards both ways from there. Elsewhere, and in
+    the engine without I/O, the handshake ends in :exc:`~aiotls.errors.PassedThrough`, whose
+    ``data`` are those bytes. Nothing has been answered to the client.
+    """
+
+    protocol_factory: Callable[[], Any]
+    """Without arguments, as ``loop.create_connection`` has it; returns an asyncio protocol."""
+
+
+Selection = Identity | ServerConfig | Passthrough | None
 
 
 class LiveServerConfig:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
-from .errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from .errors import AlertReceived, PassedThrough, ProtocolError, TLSError, Truncated, UsageError
 from .handshake import client, exporter, server
 from .handshake.channel import (
     MAX_IGNORED_RECORDS,
@@ -92,6 +92,10 @@ class TLSConnection:
         self.chores: list[Awaitable[None]] = []
         """What hooks want to be awaited after the handshake; a face takes it from here, and looks
         afterwards at :attr:`error` and :meth:`data_to_send`."""
+        self._seen: bytearray | None = None
+        """What a client has sent, as long as the application may still leave it to another."""
+        if isinstance(config, ServerConfig) and config.select is not None:
+            self._seen = bytearray()
         self._late: LateAuthentication | None = None
         self._reader = RecordReader()
         self._writer = RecordWriter()
@@ -250,6 +254,8 @@ class TLSConnection:
             self._send_alert(AlertLevel.FATAL, error.alert)
         elif isinstance(error, (AlertReceived, Truncated)):
             pass  # 6.2: whoever got a fatal alert does not answer it
+        elif isinstance(error, PassedThrough):
+            error.data = bytes(self._seen or b"")
         elif isinstance(error, Exception) and not isinstance(error, TLSError):
             self._send_alert(AlertLevel.FATAL, Alert.INTERNAL_ERROR)
             cause = error
@@ -264,6 +270,7 @@ class TLSConnection:
         self._channel = None
         self._coroutine = None
         self.want = None
+        self._seen = None
         return error
 
     def _check_alive(self) -> None:
@@ -282,7 +289,7 @@ class TLSConnection:
         if self._result is not None:
             self._receive(data)
         elif self.error is None:
-            self._reader.feed(data)
+            self.feed(data)
             self._step()
 
     @property
@@ -319,6 +326,11 @@ class TLSConnection:
 
     def feed(self, data: Bytes) -> None:
         """Keeps bytes for the handshake that :meth:`run_handshake` is running."""
+        if self._seen is not None:
+            if self._channel is None or self._channel.taken:
+                self._seen = None
+            else:
+                self._seen += data
         self._reader.feed(data)
 
     def feed_eof(self) -> None:

@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from .config import ClientConfig, Config, ServerConfig
+from .config import ClientConfig, Config, Passthrough, ServerConfig
 from .connection import TLSConnection
-from .phases import HANDSHAKE_TIMEOUT, Handshake, logger
+from .errors import PassedThrough
+from .phases import HANDSHAKE_TIMEOUT, Handshake, detach, logger
 from .transport import SHUTDOWN_TIMEOUT, TLSTransport, check_timeout
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -167,11 +168,51 @@ class Accepted(Handshake):
         transport._introduce(protocol)
         transport._start()
 
+    def _fail(self, error: BaseException) -> None:
+        below, passed = self.below, error
+        if below is None or not isinstance(passed, PassedThrough):
+            super()._fail(error)
+            return
+        transport = self.transport
+        self._end()
+        self._resume(below)
+        self.below = transport._below = None
+        transport._closing = transport._write_ended = True
+        detach(passed)
+        try:
+            protocol = cast(Passthrough, passed.passthrough).protocol_factory()
+            below.set_protocol(protocol)
+            protocol.connection_made(below)
+            give(protocol, passed.data)
+            if transport._eof_below and not protocol.eof_received():
+                below.close()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as failure:
+            transport._report(failure, "a connection could not be passed through")
+            below.abort()
+
     def failed(self, error: BaseException) -> None:
         """One line: what comes from strangers is no reason for a traceback."""
         below = self.transport._below
         peer = peer_label(below) if below is not None else "a client"
         logger.warning("TLS handshake with %s failed: %s", peer, str(error))
+
+
+def give(protocol: Any, data: bytes) -> None:
+    """Delivers *data* as a transport does."""
+    if not isinstance(protocol, asyncio.BufferedProtocol):
+        protocol.data_received(data)
+        return
+    rest = memoryview(data)
+    while rest:
+        buffer = memoryview(protocol.get_buffer(len(rest))).cast("B")
+        size = min(len(buffer), len(rest))
+        if not size:
+            raise RuntimeError("get_buffer() returned an empty buffer")
+        buffer[:size] = rest[:size]
+        protocol.buffer_updated(size)
+        rest = rest[size:]
 
 
 # -- clients ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ in :attr:`TLSError.hint` and is shown below the traceback (PEP 678).
     │   └── CertificateError     the peer's certificate was refused
     ├── AlertReceived(alert)     the peer ended the connection and said why
     ├── Truncated                the stream ended without close_notify
+    ├── PassedThrough            the application left the connection to another protocol
     └── UsageError               the caller's mistake; also a ValueError
 """
 
@@ -92,6 +93,16 @@ class AlertReceived(TLSError):
 
 class Truncated(TLSError, EOFError):
     """The stream ended without close_notify: data may be missing (RFC 8446, section 6.1)."""
+
+
+class PassedThrough(TLSError):
+    """A server's ``select`` has returned a Passthrough: nothing was sent, and nothing will be."""
+
+    def __init__(self, passthrough: object) -> None:
+        super().__init__("the connection was passed through", reason="PASSED_THROUGH")
+        self.passthrough = passthrough
+        self.data = b""
+        """Everything that the client has sent so far."""
 
 
 class UsageError(TLSError, ValueError):

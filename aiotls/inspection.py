@@ -84,7 +84,8 @@ class SSLView:
     @property
     def session_reused(self) -> bool:
         """Whether the handshake resumed an earlier session."""
-        return bool(getattr(self._connection, "resumed", False))
+        established = self._connection.established
+        return established is not None and established.resumed
 
     def version(self) -> str | None:
         """``TLSv1.3`` or ``TLSv1.2``."""

@@ -76,6 +76,8 @@ class Channel:
         self.expecting: tuple[type[Message], ...] = ()
         """What the handshake waits for; the state, as far as anyone outside can see one."""
         self.input_ended = False
+        self.taken = False
+        """On a server: whether it has taken the client, and not left it to another protocol."""
         self.early_data: Callable[[bytes], None] | None = None
         """Takes records of 0-RTT data, as long as they may come."""
         self.skip_early_data = 0

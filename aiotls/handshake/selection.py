@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config import ClientHelloInfo, ServerConfig
+from ..config import ClientHelloInfo, Passthrough, ServerConfig
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
     Alert,
@@ -19,7 +19,7 @@ from ..enums import (
     ProtocolVersion,
     SignatureScheme,
 )
-from ..errors import ProtocolError, TLSError
+from ..errors import PassedThrough, ProtocolError, TLSError
 from ..identity import Identity
 from ..wire import extensions as ext
 from ..wire.extensions import Context
@@ -75,10 +75,12 @@ async def choose_config(
         return selection, None
     if selection is None or isinstance(selection, Identity):
         return config, selection
+    if isinstance(selection, Passthrough):
+        raise PassedThrough(selection)
     raise ProtocolError(
         Alert.INTERNAL_ERROR,
         f"the selection by ClientHello returned {type(selection).__name__}, not an Identity, a "
-        "ServerConfig or None",
+        "ServerConfig, a Passthrough or None",
     )
 
 

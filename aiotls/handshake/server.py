@@ -16,7 +16,7 @@ async def handshake(channel: Channel) -> Established:
     hello = await channel.recv(ClientHello)
     channel.client_random = hello.random
     config, identity = await choose_config(channel, hello)
-    channel.config = config
+    channel.config, channel.taken = config, True
     check_hello(hello)
     if choose_version(config, hello) == ProtocolVersion.TLSv1_3:
         return await server13(channel, config, hello, identity)
