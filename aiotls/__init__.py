@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import openssl as openssl
     from . import ssl as ssl
     from . import trace as trace
+    from .budget import HandshakeBudget
     from .config import (
         ClientAuth,
         ClientConfig,
@@ -64,6 +65,7 @@ __all__ = [
     "ClientHelloInfo",
     "DecodeError",
     "ExternalPsk",
+    "HandshakeBudget",
     "Identity",
     "LiveServerConfig",
     "PassedThrough",
@@ -95,6 +97,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "budget": ("HandshakeBudget",),
     "config": (
         "ClientAuth",
         "ClientConfig",

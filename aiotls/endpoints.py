@@ -7,13 +7,14 @@ on every loop, and on transports that no loop knows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from .config import ClientConfig, Config, Passthrough, ServerConfig
+from .budget import HandshakeBudget, Slot, peer_label
+from .callers import Accepted, Awaited, Entrance
+from .config import ClientConfig, Config, ServerConfig
 from .connection import TLSConnection
-from .errors import PassedThrough
-from .phases import HANDSHAKE_TIMEOUT, Handshake, detach, logger
+from .phases import HANDSHAKE_TIMEOUT
 from .transport import SHUTDOWN_TIMEOUT, TLSTransport, check_timeout
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -45,174 +46,6 @@ def config_of(ssl: Any, server_side: bool, call: str) -> tuple[Config, Any]:
             f"aiotls.{wanted}, or build the same context from aiotls.ssl.SSLContext"
         )
     raise TypeError(f"a {role} needs an aiotls.{wanted}, not {ssl!r}")
-
-
-def peer_label(transport: asyncio.BaseTransport) -> str:
-    """The address at the other end, for a log."""
-    name = transport.get_extra_info("peername")
-    if isinstance(name, tuple) and len(name) >= 2:
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return str(name) if name else "a local client"
-
-
-class Awaited(Handshake):
-    """A handshake that a coroutine waits for."""
-
-    __slots__ = ("done", "error", "protocol", "upgrade")
-
-    def __init__(self, transport: TLSTransport, timeout: float, *, upgrade: bool = False) -> None:
-        super().__init__(transport, timeout)
-        self.upgrade = upgrade
-        """Whether the protocol has known its connection since before TLS."""
-        self.protocol: asyncio.BaseProtocol | None = None
-        self.error: BaseException | None = None
-        self.done: asyncio.Future[None] = transport._loop.create_future()
-
-    def serve(self, protocol: asyncio.BaseProtocol) -> Awaited:
-        """Sets the application's protocol."""
-        self.protocol = protocol
-        return self
-
-    async def outcome(self) -> None:
-        """Returns when the handshake is complete; raises what ended it, once all is closed."""
-        try:
-            await self.done
-        except asyncio.CancelledError:
-            await self._cancelled()
-            raise
-        error, self.error = self.error, None
-        if error is not None:
-            # The error's traceback is about to hold this object, and the connection holds the
-            # error: no reference may close that circle.
-            del self.transport, self.connection
-            try:
-                raise error
-            finally:
-                del error
-
-    async def connected(self, connecting: Awaitable[Any]) -> None:
-        """:meth:`outcome`, once *connecting* has led to a transport, or not."""
-        try:
-            await connecting
-        except BaseException:
-            # uvloop does not tell a protocol of a connection that it closes here.
-            self.abandon()
-            raise
-        del connecting  # it knows this object, and an error's traceback is about to know it
-        await self.outcome()
-
-    async def _cancelled(self) -> None:
-        if self.complete:
-            self.transport.abort()
-            return
-        self.done = self.transport._loop.create_future()
-        if self.error is not None:  # it has failed already, and lingers
-            self.transport.abort()
-        else:
-            self.give_up(ConnectionAbortedError("the TLS handshake was cancelled"))
-        await self.done
-
-    def established(self) -> None:
-        """Introduces transport and protocol, and wakes who waits, before the first data."""
-        transport = self.transport
-        if self.protocol is not None:
-            if not self.upgrade:
-                transport._introduce(self.protocol)
-            else:
-                swapped = self.protocol is not transport._protocol
-                transport.set_protocol(self.protocol)
-                if swapped and transport._protocol_paused:
-                    transport._call_protocol("pause_writing")
-        self._wake_waiter()
-        transport._loop.call_soon(transport._start)
-
-    def failed(self, error: BaseException) -> None:
-        """Keeps the error until the socket is closed."""
-        self.error = self.transport._translate(error)
-
-    def closed(self) -> None:
-        """Nothing is left: the one who waits may know."""
-        self._wake_waiter()
-
-    def _wake_waiter(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-
-class Accepted(Handshake):
-    """A handshake with a client that has just connected."""
-
-    __slots__ = ("factory",)
-
-    def __init__(
-        self,
-        transport: TLSTransport,
-        timeout: float,
-        factory: Callable[[], asyncio.BaseProtocol],
-    ) -> None:
-        super().__init__(transport, timeout)
-        self.factory = factory
-
-    def established(self) -> None:
-        """Makes the application's protocol, and gives it what has come with the handshake."""
-        transport = self.transport
-        try:
-            protocol = self.factory()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            transport._report(error, "protocol_factory() failed")
-            transport.abort()
-            return
-        transport._introduce(protocol)
-        transport._start()
-
-    def _fail(self, error: BaseException) -> None:
-        below, passed = self.below, error
-        if below is None or not isinstance(passed, PassedThrough):
-            super()._fail(error)
-            return
-        transport = self.transport
-        self._end()
-        self._resume(below)
-        self.below = transport._below = None
-        transport._closing = transport._write_ended = True
-        detach(passed)
-        try:
-            protocol = cast(Passthrough, passed.passthrough).protocol_factory()
-            below.set_protocol(protocol)
-            protocol.connection_made(below)
-            give(protocol, passed.data)
-            if transport._eof_below and not protocol.eof_received():
-                below.close()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as failure:
-            transport._report(failure, "a connection could not be passed through")
-            below.abort()
-
-    def failed(self, error: BaseException) -> None:
-        """One line: what comes from strangers is no reason for a traceback."""
-        below = self.transport._below
-        peer = peer_label(below) if below is not None else "a client"
-        logger.warning("TLS handshake with %s failed: %s", peer, str(error))
-
-
-def give(protocol: Any, data: bytes) -> None:
-    """Delivers *data* as a transport does."""
-    if not isinstance(protocol, asyncio.BufferedProtocol):
-        protocol.data_received(data)
-        return
-    rest = memoryview(data)
-    while rest:
-        buffer = memoryview(protocol.get_buffer(len(rest))).cast("B")
-        size = min(len(buffer), len(rest))
-        if not size:
-            raise RuntimeError("get_buffer() returned an empty buffer")
-        buffer[:size] = rest[:size]
-        protocol.buffer_updated(size)
-        rest = rest[size:]
 
 
 # -- clients ---------------------------------------------------------------------------------------
@@ -335,16 +168,24 @@ async def create_server(
     ssl: Any,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    handshake_budget: HandshakeBudget | None = None,
     **kwds: Any,
 ) -> asyncio.Server:
     """Serves TLS; returns asyncio's server object.
 
     As ``loop.create_server``, whose other keywords it takes. *ssl* is a
     :class:`ServerConfig`. A client whose handshake fails costs one line in the log
-    ``aiotls``; *protocol_factory* is called when a handshake is complete.
+    ``aiotls``; *protocol_factory* is called when a handshake is complete. *handshake_budget*
+    bounds what clients may cost before that: ``HandshakeBudget()`` has limits for the open
+    internet, and without one there are none but the time-out.
     """
     accept = _acceptor(
-        protocol_factory, ssl, ssl_handshake_timeout, ssl_shutdown_timeout, "create_server"
+        protocol_factory,
+        ssl,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        handshake_budget,
+        "create_server",
     )
     loop: Any = asyncio.get_running_loop()
     return cast(asyncio.Server, await loop.create_server(accept, host, port, **kwds))
@@ -357,11 +198,17 @@ async def create_unix_server(
     ssl: Any,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    handshake_budget: HandshakeBudget | None = None,
     **kwds: Any,
 ) -> asyncio.Server:
     """As :func:`create_server`, on a Unix socket."""
     accept = _acceptor(
-        protocol_factory, ssl, ssl_handshake_timeout, ssl_shutdown_timeout, "create_unix_server"
+        protocol_factory,
+        ssl,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        handshake_budget,
+        "create_unix_server",
     )
     return await asyncio.get_running_loop().create_unix_server(accept, path, **kwds)
 
@@ -373,8 +220,13 @@ async def connect_accepted_socket(
     ssl: Any,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    handshake_budget: HandshakeBudget | None = None,
 ) -> tuple[TLSTransport, P]:
-    """The server's side on a socket that was accepted elsewhere; as asyncio's."""
+    """The server's side on a socket that was accepted elsewhere; as asyncio's.
+
+    Raises ConnectionAbortedError, after closing *sock*, when *handshake_budget* has no room.
+    """
+    _check_budget(handshake_budget)
     loop = asyncio.get_running_loop()
     handshake = _prepare(
         ssl,
@@ -384,6 +236,12 @@ async def connect_accepted_socket(
         server_side=True,
         call="connect_accepted_socket",
     )
+    if handshake_budget is not None:
+        try:
+            handshake.charge(_admit(handshake_budget, sock.getpeername()))
+        except OSError:
+            sock.close()
+            raise
     await handshake.connected(
         loop.connect_accepted_socket(lambda: handshake.serve(protocol_factory()), sock)
     )
@@ -395,8 +253,9 @@ def _acceptor(
     ssl: Any,
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
+    budget: HandshakeBudget | None,
     call: str,
-) -> Callable[[], Accepted]:
+) -> Callable[[], asyncio.BaseProtocol]:
     loop = asyncio.get_running_loop()
     config, context = config_of(ssl, True, call)
     timeout, linger = _timeouts(handshake_timeout, shutdown_timeout)
@@ -405,7 +264,23 @@ def _acceptor(
         now = config if context is config else config_of(context, True, call)[0]
         return Accepted(TLSTransport(loop, TLSConnection(now), context, linger), timeout, factory)
 
-    return accept
+    _check_budget(budget)
+    return accept if budget is None else lambda: Entrance(budget, accept)
+
+
+def _check_budget(budget: Any) -> None:
+    if budget is not None and not isinstance(budget, HandshakeBudget):
+        raise TypeError(f"handshake_budget is an aiotls.HandshakeBudget or None, not {budget!r}")
+
+
+def _admit(budget: HandshakeBudget, peername: Any) -> Slot:
+    """A part of *budget*. Raises ConnectionAbortedError if nothing is left of it."""
+    slot = budget.admit(peername)
+    if slot is None:
+        raise ConnectionAbortedError(
+            f"over the handshake budget, the connection with {peer_label(peername)} was closed"
+        )
+    return slot
 
 
 # -- upgrading -------------------------------------------------------------------------------------
@@ -420,6 +295,7 @@ async def start_tls(
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    handshake_budget: HandshakeBudget | None = None,
 ) -> TLSTransport:
     """Upgrades a live connection to TLS; returns the transport to use from then on.
 
@@ -432,6 +308,9 @@ async def start_tls(
     *transport* may also be an asyncio.StreamWriter, ``await start_tls(writer, config)``: its
     reader and the writer itself then speak TLS. When the handshake fails the connection is
     closed, and its protocol learns that from ``connection_lost``.
+
+    A server may give a *handshake_budget*: where it has no room the connection is closed, and
+    ConnectionAbortedError raised.
     """
     writer = transport if isinstance(transport, asyncio.StreamWriter) else None
     if writer is not None:
@@ -445,6 +324,9 @@ async def start_tls(
     for method in ("set_protocol", "get_protocol", "pause_reading", "write"):
         if not hasattr(transport, method):
             raise TypeError(f"start_tls() needs a two-way transport, not {transport!r}")
+    _check_budget(handshake_budget)
+    if handshake_budget is not None and not server_side:
+        raise ValueError("handshake_budget is for servers: it needs server_side=True")
     handshake = _prepare(
         sslcontext,
         server_hostname,
@@ -456,6 +338,12 @@ async def start_tls(
     ).serve(protocol)
     if transport.is_closing():
         raise ConnectionResetError("the transport is closing: too late for TLS")
+    if handshake_budget is not None:
+        try:
+            handshake.charge(_admit(handshake_budget, transport.get_extra_info("peername")))
+        except ConnectionAbortedError:
+            transport.abort()
+            raise
     _take_over(transport, handshake)
     await handshake.outcome()
     if writer is not None:

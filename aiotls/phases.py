@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from .budget import Slot
 from .enums import Want
 from .errors import AlertReceived, TLSError, Truncated
 
@@ -189,18 +190,35 @@ class Handshake(Phase):
     callback. With them it is one task, so that they can await whatever they like.
     """
 
-    __slots__ = ("below", "complete", "connection", "fed", "reader", "task", "timeout", "timer")
+    __slots__ = (
+        "below",
+        "complete",
+        "connection",
+        "fed",
+        "reader",
+        "slot",
+        "task",
+        "timeout",
+        "timer",
+    )
 
     def __init__(self, transport: TLSTransport, timeout: float = HANDSHAKE_TIMEOUT) -> None:
         super().__init__(transport)
         self.connection = transport._connection
         self.timeout = timeout
+        self.slot: Slot | None = None
         self.below: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.reader: asyncio.Future[None] | None = None
         self.fed = 0
         self.complete = False
+
+    def charge(self, slot: Slot) -> None:
+        """Holds the handshake to its part of a budget, which it gives back when it is over."""
+        self.slot = slot
+        slot.max_bytes += getattr(self.connection.config, "max_early_data", 0)
+        self.timeout = min(self.timeout, slot.max_seconds)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport below is connected: the handshake begins."""
@@ -218,6 +236,8 @@ class Handshake(Phase):
 
     def take(self, data: bytes | memoryview) -> None:
         """The next bytes of the handshake."""
+        if self.slot is not None:
+            self.slot.taken += len(data)
         if self.task is None:
             self._step(data)
             return
@@ -258,8 +278,11 @@ class Handshake(Phase):
         if not self.connection.handshake_complete:
             if error is not None:
                 self._fail(error)
+            else:
+                self._check_bytes()
         elif not self.complete:
             self._end()
+            self._release()
             self.complete = True
             transport = self.transport
             if isinstance(error, TLSError):  # records behind the handshake that were wrong
@@ -273,6 +296,21 @@ class Handshake(Phase):
                 transport._send(self.connection.data_to_send())
                 if self.connection.chores:
                     run_chores(transport)
+
+    def _check_bytes(self) -> None:
+        """All that has arrived was taken, and more is wanted: not if it was too much already.
+
+        What comes behind the last message of a handshake is the application's, and not counted.
+        """
+        slot = self.slot
+        if slot is not None and slot.taken > slot.max_bytes:
+            slot.count_ended()
+            self.give_up(
+                ConnectionAbortedError(
+                    f"the TLS handshake was not complete after {slot.taken} bytes; its budget is "
+                    f"{slot.max_bytes:g}"
+                )
+            )
 
     # -- with hooks ----------------------------------------------------------------------------
 
@@ -301,6 +339,7 @@ class Handshake(Phase):
         if want is not Want.READ:
             return
         if not self.fed:
+            self._check_bytes()
             self.reader = self.transport._loop.create_future()
             try:
                 await self.reader
@@ -329,6 +368,17 @@ class Handshake(Phase):
     def closed(self) -> None:
         """After :meth:`failed`: the socket is closed."""
 
+    def _release(self) -> None:
+        """The handshake costs nothing any more."""
+        slot, self.slot = self.slot, None
+        if slot is not None:
+            slot.release()
+
+    def _over(self) -> None:
+        """The socket of a failed handshake is closed."""
+        self._release()
+        self.closed()
+
     def _end(self) -> None:
         """The timer and the task are not needed any more."""
         if self.timer is not None:
@@ -353,7 +403,7 @@ class Handshake(Phase):
             return
         transport._send(self.connection.data_to_send())
         self.failed(error)
-        Linger(transport, error, self.closed).begin(below)
+        Linger(transport, error, self._over).begin(below)
 
     def give_up(self, error: BaseException) -> None:
         """Ends an unfinished handshake, with a last word to the peer, but without lingering."""
@@ -367,13 +417,14 @@ class Handshake(Phase):
         transport._send(self.connection.data_to_send())
         self.connection.close()
         self.failed(error)
-        below.set_protocol(Linger(transport, error, self.closed))
+        below.set_protocol(Linger(transport, error, self._over))
         # uvloop sends at the end of the turn: the abort has to wait until then.
         transport._loop.call_soon(below.abort)
 
     def abandon(self) -> None:
         """Drops an unfinished handshake whose connection no one will ever see."""
         self._end()
+        self._release()
         self.connection.close()
         transport = self.transport
         transport._closing = transport._write_ended = True
@@ -383,6 +434,8 @@ class Handshake(Phase):
 
     def _timed_out(self) -> None:
         self.timer = None
+        if self.slot is not None:
+            self.slot.count_ended()
         waiting = self.connection.expecting
         self.give_up(
             ConnectionAbortedError(
@@ -399,7 +452,7 @@ class Handshake(Phase):
         error = exc or ConnectionResetError("the connection was closed during the TLS handshake")
         self.failed(error)
         self.transport._connection_lost(error)
-        self.closed()
+        self._over()
 
 
 def detach(error: BaseException) -> None:

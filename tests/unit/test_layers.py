@@ -24,7 +24,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"record", "handshake"}),
     frozenset({"connection"}),
     frozenset(
-        {"inspection", "transport", "phases", "streams", "endpoints", "stream_handshake", "loop"}
+        {
+            "budget",
+            "callers",
+            "inspection",
+            "transport",
+            "phases",
+            "streams",
+            "endpoints",
+            "stream_handshake",
+            "loop",
+        }
     ),
     frozenset({"openssl", "ssl", "trace", "contrib"}),
     frozenset({"bench", "cli", "__main__", "__init__"}),
