@@ -16,7 +16,7 @@ pushed through as they come), and after the end (everything is dropped in silenc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -348,32 +348,63 @@ class TLSConnection:
             if want is Want.READ or self._writer.pending:
                 return
 
+    def take_record(self, data: Bytes) -> bytes | None:
+        """The content of *data* where that is one record of application data and nothing else.
+
+        So it is where messages are short, and then there is nothing more to be done for it: the
+        quick way for a face that hands data on at once. None means that *data* was taken in as
+        by :meth:`receive_data`, with all that this may lead to.
+        """
+        if self._result is None or self._plaintext or self.peer_closed or self.error is not None:
+            self.receive_data(data)
+            return None
+        reader = self._reader
+        try:
+            record = reader.single(data)
+            if record is not None:
+                kind, content = record
+                opener = reader.opener
+                if kind == APPLICATION_DATA and content and opener.sequence < opener.limit:
+                    if self._post is not None:
+                        self._post.data_arrived()
+                    self._empty_records = 0
+                    return content
+                self._take_records((record,))
+                return None
+        except Exception as error:
+            raise self._fail(error) from error.__cause__
+        self._receive(data)
+        return None
+
     def _receive(self, data: Bytes) -> None:
         """The data phase: every record that *data* completes."""
         if self.peer_closed or self.error is not None:
             return  # 6.1: what comes after close_notify is ignored
         try:
-            plaintext, post = self._plaintext, self._post
-            for kind, content in self._reader.records(data):
-                if kind == APPLICATION_DATA:
-                    if content:
-                        if post is not None:
-                            post.data_arrived()
-                        plaintext.append(content)
-                        self._readable += len(content)
-                        self._empty_records = 0
-                    else:
-                        self._take_empty_record()
-                elif self._take_control(kind, content):
-                    post = self._post
-                else:
-                    break
-            opener = self._reader.opener
-            if opener.sequence >= opener.limit and not self.close_notify_sent:
-                opener.limit = 1 << 62  # one request is enough: the answer brings another opener
-                self.key_update(request_peer=True)
+            self._take_records(self._reader.records(data))
         except Exception as error:
             raise self._fail(error) from error.__cause__
+
+    def _take_records(self, records: Iterable[tuple[int, bytes]]) -> None:
+        plaintext, post = self._plaintext, self._post
+        for kind, content in records:
+            if kind == APPLICATION_DATA:
+                if content:
+                    if post is not None:
+                        post.data_arrived()
+                    plaintext.append(content)
+                    self._readable += len(content)
+                    self._empty_records = 0
+                else:
+                    self._take_empty_record()
+            elif self._take_control(kind, content):
+                post = self._post
+            else:
+                break
+        opener = self._reader.opener
+        if opener.sequence >= opener.limit and not self.close_notify_sent:
+            opener.limit = 1 << 62  # one request is enough: the answer brings another opener
+            self.key_update(request_peer=True)
 
     def _take_empty_record(self) -> None:
         """RFC 8446, section 5.4 allows them; without end they only cost time."""
@@ -559,6 +590,23 @@ class TLSConnection:
                 # RFC 8446, section 5.5; RFC 9846 makes it a MUST
                 update_sending_key(writer, request=False)
         return len(data)
+
+    def seal(self, data: Bytes) -> bytes:
+        """:meth:`write` and :meth:`data_to_send` in one call, for what is sent at once."""
+        writer, post = self._writer, self._post
+        sealer = writer.sealer
+        if (
+            self._result is None
+            or self.close_notify_sent
+            or self.error is not None
+            or writer.pending
+            or not 0 < len(data) <= writer.max_plaintext
+            or sealer.sequence + 1 >= sealer.limit
+            or (post is not None and post.response_due)
+        ):
+            self.write(data)
+            return self.data_to_send()
+        return sealer.seal(APPLICATION_DATA, data)
 
     def key_update(self, request_peer: bool = False) -> None:
         """Moves on to the next sending key; with *request_peer* asks the peer to do the same.

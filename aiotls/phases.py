@@ -31,18 +31,19 @@ MAX_FED = 1 << 18
 class Phase(asyncio.BufferedProtocol):
     """One of the lives of a connection, as the transport below sees it."""
 
-    __slots__ = ("transport",)
+    __slots__ = ("transport", "view")
 
     def __init__(self, transport: TLSTransport) -> None:
         self.transport = transport
+        self.view = transport._view
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Lends the loop's buffer."""
-        return self.transport._view
+        return self.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """*nbytes* have arrived in the buffer."""
-        self.take(self.transport._view[:nbytes])
+        self.take(self.view[:nbytes])
 
     def take(self, data: bytes | memoryview) -> None:
         """Bytes from the peer; *data* may be overwritten when this has returned."""
@@ -71,26 +72,30 @@ class Records(Phase):
         transport = self.transport
         connection = self.connection
         transport._wrote_at = 0.0  # something arrived: what is written now goes at once
+        data_received = transport._direct
         try:
-            connection.receive_data(data)
+            if data_received is None:
+                connection.receive_data(data)
+                plaintext = None
+            else:
+                plaintext = connection.take_record(data)
         except TLSError as error:
             transport._received(error)
             return
-        data_received = transport._direct
-        if data_received is None or connection.peer_closed or connection.chores:
+        if data_received is None or plaintext is None:
             transport._received(None)
             return
-        if plaintext := connection.read():
-            transport._in_callback = True
-            try:
-                data_received(plaintext)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                transport._protocol_failed(error, "data_received()")
-            finally:
-                transport._in_callback = False
-        transport._settle()
+        transport._in_callback = True
+        try:
+            data_received(plaintext)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            transport._protocol_failed(error, "data_received()")
+        finally:
+            transport._in_callback = False
+        if transport._gathering:
+            transport._end_of_turn()
 
     def eof_received(self) -> bool:
         """The peer's FIN, which is an error unless its close_notify came before."""

@@ -70,21 +70,24 @@ class RecordReader:
         del buffer[:end]
         return self.opener.open(record[:5], record[5:])
 
+    def single(self, data: bytes | bytearray | memoryview) -> tuple[int, bytes] | None:
+        """The record that *data* is, if it is exactly one and application data, as where messages
+        are short; or None, and nothing was done.
+        """
+        if self._buffer or len(data) < 5:
+            return None
+        kind, version, length = _HEADER.unpack_from(data)
+        if kind != APPLICATION_DATA or version != 3 or not length == len(data) - 5 <= MAX_FRAGMENT:
+            return None
+        return self.opener.open(data[:5], data[5:])
+
     def records(self, data: bytes | bytearray | memoryview) -> Iterable[tuple[int, bytes]]:
         """The records that *data* completes, opened one by one as they are asked for.
 
         *data* is only looked at while this runs; what is left of it is copied. When the one who
         iterates stops early, the rest is lost: only a dead connection does that.
         """
-        if (  # the usual case where messages are short: exactly one record of application data
-            not self._buffer
-            and len(data) > 5
-            and data[0] == APPLICATION_DATA
-            and data[1] == 3
-            and data[3] << 8 | data[4] == len(data) - 5 <= MAX_FRAGMENT
-        ):
-            return (self.opener.open(data[:5], data[5:]),)
-        return self._records(data)
+        return self._records(data) if (record := self.single(data)) is None else (record,)
 
     def _records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
         buffer = self._buffer
@@ -154,21 +157,17 @@ class RecordReader:
 class RecordWriter:
     """Cuts content into records, seals them, and keeps them until they are taken."""
 
-    __slots__ = ("_pending", "max_plaintext", "sealer")
+    __slots__ = ("max_plaintext", "pending", "sealer")
 
     def __init__(self) -> None:
-        self._pending: list[bytes] = []
+        self.pending: list[bytes] = []
+        """What was sealed and not taken yet."""
         self.sealer: Sealer = PlainSealer()
         self.max_plaintext = MAX_PLAINTEXT
 
-    @property
-    def pending(self) -> bool:
-        """Whether bytes wait to be taken."""
-        return bool(self._pending)
-
     def write(self, content_type: int, content: bytes | bytearray | memoryview) -> None:
         """Seals *content* in as many records as it needs."""
-        seal, pending, size = self.sealer.seal, self._pending, self.max_plaintext
+        seal, pending, size = self.sealer.seal, self.pending, self.max_plaintext
         if len(content) <= size:
             pending.append(seal(content_type, content))
             return
@@ -178,11 +177,11 @@ class RecordWriter:
 
     def write_plain(self, content_type: int, content: bytes) -> None:
         """One record without protection (change_cipher_spec in TLS 1.3)."""
-        self._pending.append(PlainSealer().seal(content_type, content))
+        self.pending.append(PlainSealer().seal(content_type, content))
 
     def take(self) -> bytes:
         """All that was written, in order."""
-        pending = self._pending
+        pending = self.pending
         if len(pending) == 1:
             return pending.pop()
         data = b"".join(pending)
@@ -192,7 +191,7 @@ class RecordWriter:
     def put_back(self, data: bytes) -> None:
         """What was taken and could not be sent, in front of everything else."""
         if data:
-            self._pending.insert(0, data)
+            self.pending.insert(0, data)
 
 
 _GREETINGS = (

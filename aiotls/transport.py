@@ -401,9 +401,7 @@ class TLSTransport(_FlowControlMixin):
             self._gather(data)
             return
         self._wrote_at = now
-        connection = self._connection
-        connection.write(data)
-        self._below.write(connection.data_to_send())  # type: ignore[union-attr]
+        self._below.write(self._connection.seal(data))  # type: ignore[union-attr]
 
     def writelines(self, list_of_data: Iterable[Bytes]) -> None:
         """Sends all of *list_of_data*, gathered."""

@@ -163,7 +163,7 @@ def test_a_record_too_long_is_refused_by_its_header(pair: Pair) -> None:
 
 def test_a_content_too_long_is_refused(pair: Pair) -> None:
     sealer = pair.server._writer.sealer
-    pair.server._writer._pending.append(sealer.seal(ContentType.APPLICATION_DATA, bytes(16_385)))
+    pair.server._writer.pending.append(sealer.seal(ContentType.APPLICATION_DATA, bytes(16_385)))
     client_dies(pair, pair.server.data_to_send(), Alert.RECORD_OVERFLOW)
 
 
@@ -414,3 +414,85 @@ def test_the_version_in_a_record_of_tls12_is_authenticated(
     stream = bytearray(pair.server.data_to_send())
     stream[2] = 1
     client_dies(pair, bytes(stream), Alert.BAD_RECORD_MAC)
+
+
+# -- the quick ways in and out ---------------------------------------------------------------------
+
+
+def test_the_quick_ways_do_what_the_others_do(pair: Pair) -> None:
+    @given(st.lists(st.binary(max_size=40_000), max_size=6), st.integers(1, 60_000))
+    def check(chunks: list[bytes], size: int) -> None:
+        stream = b"".join(pair.client.seal(chunk) for chunk in chunks)
+        got = []
+        for start in range(0, len(stream), size):
+            content = pair.server.take_record(memoryview(stream)[start : start + size])
+            got.append(pair.server.read() if content is None else content)
+        assert b"".join(got) == b"".join(chunks)
+
+    check()
+
+
+def test_one_record_of_data_is_all_that_the_quick_way_returns(pair13: Pair) -> None:
+    client, server = pair13.client, pair13.server
+    client.write(b"one")
+    assert server.take_record(client.data_to_send()) == b"one"
+    client.write(b"two")
+    client.write(b"three")
+    assert server.take_record(client.data_to_send()) is None
+    assert server.read() == b"twothree"
+    client.key_update(request_peer=True)
+    assert server.take_record(client.data_to_send()) is None
+    assert client.take_record(server.seal(b"four")) is None  # behind the answering KeyUpdate
+    assert client.read() == b"four"
+    client.send_close_notify()
+    assert server.take_record(client.data_to_send()) is None
+    assert server.peer_closed
+
+
+def test_the_quick_way_keeps_data_in_order(pair13: Pair) -> None:
+    client, server = pair13.client, pair13.server
+    client.write(b"unread")
+    server.receive_data(client.data_to_send())
+    assert server.take_record(client.seal(b" and after")) is None
+    assert server.read() == b"unread and after"
+    sealed = client.seal(b"cut")
+    assert server.take_record(sealed[:10]) is None
+    assert server.take_record(sealed[10:]) is None
+    assert server.read() == b"cut"
+
+
+def test_the_quick_way_refuses_what_was_changed_on_the_way(pair13: Pair) -> None:
+    sealed = bytearray(pair13.client.seal(b"data"))
+    sealed[-1] ^= 1
+    with pytest.raises(ProtocolError) as caught:
+        pair13.server.take_record(sealed)
+    assert caught.value.alert == Alert.BAD_RECORD_MAC
+    assert pair13.server.take_record(pair13.client.seal(b"data")) is None
+
+
+def test_sealing_after_the_end_is_refused(pair13: Pair) -> None:
+    pair13.client.send_close_notify()
+    with pytest.raises(UsageError):
+        pair13.client.seal(b"data")
+
+
+def test_sealing_moves_on_to_the_next_key_in_time(pair13: Pair) -> None:
+    client, server = pair13.client, pair13.server
+    secret = client._writer.sealer.secret
+    client._writer.sealer.limit = client._writer.sealer.sequence + 1
+    stream = client.seal(b"last under the old key") + client.seal(b", first under the new")
+    assert client._writer.sealer.secret != secret
+    server.receive_data(stream)
+    assert server.read() == b"last under the old key, first under the new"
+
+
+def test_the_quick_way_asks_for_another_key_in_time(pair13: Pair) -> None:
+    client, server = pair13.client, pair13.server
+    server._reader.opener.limit = server._reader.opener.sequence + 1
+    assert server.take_record(client.seal(b"data")) is None
+    assert server.read() == b"data"
+    client.receive_data(server.data_to_send())
+    before = client._writer.sealer
+    assert server.take_record(client.seal(b"more")) is None
+    assert client._writer.sealer is not before
+    assert server.read() == b"more"

@@ -300,7 +300,7 @@ def _edit(hostile: TLSConnection, script: Script) -> None:
             channel.writer.write(kind, script.some() or b"\x01")
         elif choice == 8:
             channel._write_flight()
-            channel.writer._pending.append(script.some())
+            channel.writer.pending.append(script.some())
         elif choice == 9:
             raw += script.some()
         elif choice == 10:  # an extension's or a vector's worth of bytes, twice
