@@ -28,9 +28,7 @@ def inject() -> None:
     """
     if is_injected():
         return
-    late = modules_with_contexts()
-    ssl.SSLContext.__new__ = _new  # type: ignore[method-assign, assignment]
-    if late:
+    if late := modules_with_contexts():
         warnings.warn(
             "aiotls.ssl.inject() comes too late for the contexts of the standard library's ssl "
             f"that these modules made when they were imported: {', '.join(late)}. They go on "
@@ -38,6 +36,8 @@ def inject() -> None:
             RuntimeWarning,
             stacklevel=2,
         )
+    # Last: where warnings are errors, nothing has changed.
+    ssl.SSLContext.__new__ = _new  # type: ignore[method-assign, assignment]
 
 
 def extract() -> None:

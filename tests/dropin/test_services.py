@@ -6,7 +6,10 @@ import imaplib
 import smtplib
 import socket
 import ssl
+import sys
 import threading
+import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,11 +29,24 @@ def injected(engine: str) -> Iterator[str]:
     if engine != OURS:
         yield engine
         return
-    aiotls.ssl.inject()
+    with warnings.catch_warnings():
+        # Other tests of this process have imported aiohttp, which made its contexts then.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        aiotls.ssl.inject()
     try:
         yield engine
     finally:
         aiotls.ssl.extract()
+
+
+def test_injecting_too_late_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where that is an error, nothing has changed."""
+    module = types.ModuleType("early_bird")
+    module.context = ssl.create_default_context()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "early_bird", module)
+    with pytest.raises(RuntimeWarning, match="early_bird"):
+        aiotls.ssl.inject()
+    assert type(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) is ssl.SSLContext
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------------
