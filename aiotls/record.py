@@ -147,6 +147,12 @@ class RecordReader:
             return 0
         self.established = True
         length = data[position + 3] << 8 | data[position + 4]
+        if kind == ContentType.HANDSHAKE and isinstance(self.opener, Opener13):
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the peer sent an unprotected handshake record after the keys were agreed on",
+                reason="BAD_RECORD_TYPE",
+            )
         raise ProtocolError(
             Alert.RECORD_OVERFLOW,
             f"the peer announced a record of {length} bytes; {MAX_FRAGMENT} is the limit",

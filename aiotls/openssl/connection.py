@@ -84,6 +84,7 @@ from .reasons import (
     SSL_R_SHUTDOWN_WHILE_IN_INIT,
     SSL_R_UNEXPECTED_EOF_WHILE_READING,
     SSL_R_UNEXPECTED_MESSAGE,
+    SSL_R_UNEXPECTED_RECORD,
     SSL_R_UNINITIALIZED,
 )
 from .sessions import SSL_SESSION, SessionSlot
@@ -96,9 +97,6 @@ if TYPE_CHECKING:
 
 _CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
 CLOSE_NOTIFY = 0
-
-MIN_SERVER_HELLO = 38
-"""What a ServerHello has in any case."""
 
 READ_BUFFER = 16_384 + 320 + 7
 """The longest body of a record that OpenSSL has room for, be it allowed or not."""
@@ -149,6 +147,8 @@ class SSL:
         self.session: SSL_SESSION | None = None
         self.session_to_resume: SSL_SESSION | None = None
         self.verify_result = X509_V_OK
+        self._spoke_tls = False
+        """Whether the peer has ever sent anything that looked like a record."""
         self.hooks = Hooks(self)
         self._reset()
 
@@ -184,10 +184,14 @@ class SSL:
         self._alert: tuple[int, int, bytes] | None = None
         self._closed_early = False
         self._discarded: RecordReader | None = None
-        self._kept: tuple[SSL_CIPHER | None, tuple[x509.Certificate, ...]] | None = None
+        self._kept: (
+            tuple[SSL_CIPHER | None, x509.Certificate | None, list[x509.Certificate] | None] | None
+        ) = None
         """Of the session that SSL_clear() has left: the cipher suite, and the peer's chain."""
         self._unread = False
         """Whether a record was taken from the BIO that nobody wanted; SSL_has_pending() tells."""
+        self._stuck = 0
+        """How long the message is that cannot leave since there is no BIO to write to."""
         self._header = b""
         """Of the record that is being read."""
         self._answered = False
@@ -240,7 +244,7 @@ class SSL:
         """
         kept = None
         if self.shutdown or self.in_init or self.in_before:
-            kept = self.current_cipher, self.peer_certificates if self.peer_certificate else ()
+            kept = self.current_cipher, self.peer_certificate, self.sent_chain
             session = self.session
             if not self.server and session is not None and session.session is not None:
                 self.session_to_resume = session
@@ -307,7 +311,7 @@ class SSL:
         """The engine's observer: a handshake message has passed."""
         if not sent:
             self.hooks.last_read = kind
-            if kind == HandshakeType.CLIENT_HELLO:
+            if kind in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
                 self._kept = None
             if kind == HandshakeType.CERTIFICATE:
                 required = self.settings.verify_mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -368,7 +372,7 @@ class SSL:
         if self.established:
             self._activity = self._after_handshake()
             return True
-        kept = self._kept if self.server else None
+        kept = self._kept if self.server or self.session_to_resume is not None else None
         self._reset()
         self._kept = kept
         self.begun = True
@@ -463,7 +467,7 @@ class SSL:
         while connection.chores:
             await connection.chores.pop(0)
         if self.key_update != SSL_KEY_UPDATE_NONE:
-            if not self._answered:
+            if not self._answered and not connection.close_notify_sent:
                 connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)
             self.key_update, self._answered = SSL_KEY_UPDATE_NONE, False
         update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
@@ -489,7 +493,7 @@ class SSL:
             self.progress.expect_finished()
         missing = connection.missing
         while missing:
-            if self.shutdown & SSL_RECEIVED_SHUTDOWN and not connection.buffered:
+            if self.shutdown & SSL_RECEIVED_SHUTDOWN:
                 self._discard_record()
                 await pause(SSL_READING)
                 continue
@@ -518,14 +522,33 @@ class SSL:
                     )
             await pause(SSL_READING)
         self.rwstate = SSL_NOTHING
-        if self.server and self.progress.version is None and not connection.missing:
+        if self.progress.version is None and not connection.missing:
             self._expect_hello()
 
     def _read_header(self, data: bytes) -> None:
         """Keeps the header of the record that *data* belongs to."""
         buffered = self.connection.buffered if self.connection is not None else 0
-        if buffered < 5:
-            self._header = self._header[:buffered] + data[: 5 - buffered]
+        if buffered >= 5:
+            return
+        self._header = self._header[:buffered] + data[: 5 - buffered]
+        if len(self._header) < 5:
+            return
+        if self._header[1] == 3 and 20 <= self._header[0] <= 23:
+            self._spoke_tls = True
+        if self._has_spoken(TLS1_2_VERSION):
+            version = int.from_bytes(self._header[1:3], "big")
+            if version >> 8 == 3 and version != TLS1_2_VERSION:
+                if not self.progress.writes_protected and self._header[0] != SSL3_RT_ALERT:
+                    self.progress.version = version  # so that it can be told in its own words
+                raise ProtocolError(
+                    Alert.PROTOCOL_VERSION,
+                    "the peer sent a record of another version than the one that was agreed on",
+                    reason="WRONG_VERSION_NUMBER",
+                )
+
+    def _has_spoken(self, version: int) -> bool:
+        """Whether a version has been agreed on, and this is it."""
+        return self.progress.version == version and self.hooks.last_read is not None
 
     @property
     def _record_size(self) -> int:
@@ -533,8 +556,15 @@ class SSL:
         return int.from_bytes(self._header[3:5], "big")
 
     def _expect_hello(self) -> None:
-        """OpenSSL takes no alert, and nothing else, for an answer before it has seen a hello."""
-        if self._header[0] == SSL3_RT_ALERT:
+        """A server takes not even an alert for an answer before it has seen a hello."""
+        kind = self._header[0]
+        if kind == SSL3_RT_APPLICATION_DATA and self._record_size > SSL_MAX_RECORD:
+            raise ProtocolError(
+                Alert.RECORD_OVERFLOW,
+                f"the peer sent a record of {self._record_size} bytes where a hello should be",
+                reason="DATA_LENGTH_TOO_LONG",
+            )
+        if kind == SSL3_RT_ALERT and self.server:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 "the client sent an alert where its hello should be",
@@ -545,6 +575,7 @@ class SSL:
         """On a server: without a BIO to write to, there is not even a ServerHello."""
         if self.wbio is None:
             self.progress.begin_flight(State.SW_SRVR_HELLO)
+            self._stuck = 122 if self.progress.tls13 else 60  # as long as a ServerHello
             while self.wbio is None:
                 await pause(SSL_WRITING)
 
@@ -560,9 +591,10 @@ class SSL:
             if self.wbio is None:
                 if not self.established:
                     self.progress.held = self.progress.flight
+                    self._stuck = int.from_bytes(self._output[3:5], "big")
                 await pause(SSL_WRITING)
                 continue
-            self.progress.held = None
+            self.progress.held, self._stuck = None, 0
             ret = self.wbio.write(self._output)
             if ret > 0:
                 del self._output[:ret]
@@ -582,9 +614,11 @@ class SSL:
         if self._unread:
             self.rwstate = SSL_READING
             return
-        if self._discarded is None:
-            self._discarded = RecordReader()
         reader = self._discarded
+        if reader is None:
+            reader = self._discarded = RecordReader()
+            begun = self.connection.buffered if self.connection is not None else 0
+            reader.feed(self._header[:begun] + bytes(max(0, begun - 5)))
         try:
             while missing := reader.missing:
                 if self.rbio is None:
@@ -626,33 +660,56 @@ class SSL:
             self._saw_alert(SSL3_AL_FATAL, error.alert)
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
         reason, data = self._reason_of(error)
-        self._unread = error.reason in NOT_EVEN_A_HELLO or error.reason == "UNEXPECTED_MESSAGE"
-        if error.reason in NOT_EVEN_A_HELLO and self.progress.version is None:
+        progress = self.progress
+        no_version = progress.version is None or (not self.server and progress.retrying)
+        stray = no_version and error.reason in NOT_EVEN_A_HELLO
+        early_ccs = stray and self._header[0] == SSL3_RT_CHANGE_CIPHER_SPEC
+        unread = error.reason in NOT_EVEN_A_HELLO or error.reason == "UNEXPECTED_MESSAGE"
+        self._unread = unread and not early_ccs
+        if stray:
             reason = SSL_R_UNEXPECTED_MESSAGE
-            self.progress.version = int.from_bytes(self._header[1:3], "big")
+            if self._unread:
+                progress.version = int.from_bytes(self._header[1:3], "big")
+        if self.hooks.last_read == HandshakeType.SERVER_HELLO and not (
+            error.reason in HANDSHAKE_READS or isinstance(error, AlertReceived)
+        ):
+            progress.suite = None  # there was something wrong with the ServerHello
+        if early_ccs or error.reason == "UNEXPECTED_MESSAGE":
+            self._loop()
         raise_ssl(reason, data)
         self.failed = self.in_init = True
         self.rwstate = SSL_NOTHING
         if error.reason == "UNSUPPORTED_PROTOCOL" and self.server:
             self.progress.version = TLS1_2_VERSION
-        if error.reason == "APP_DATA_IN_HANDSHAKE":
+        if self._unread and self._header[0] == SSL3_RT_APPLICATION_DATA:
             self.plaintext = bytes(self._record_size)  # what SSL_pending() tells of it
-        no_tls = error.reason in NOT_TLS and self.hooks.last_read is None
+        if error.reason in NOT_TLS:
+            # Who does not speak TLS is not told; nor is an alert answered with another.
+            no_tls = not self._spoke_tls or self._header[:2] == b"\x15\x03"
+        else:
+            no_tls = False
         if self.wbio is None:
             self.rwstate = SSL_WRITING
+            if isinstance(error, ProtocolError):
+                self._stuck = self._stuck or 2  # the length of an alert
+        elif self.shutdown & SSL_SENT_SHUTDOWN:
+            self._output.clear()
         elif isinstance(error, ProtocolError) and not no_tls:
             self._output += alert
             self._send_what_goes()
             description = bytes([AlertLevel.FATAL, error.alert])
             self.show(True, SSL3_RT_ALERT, description)
             self.tell(SSL_CB_WRITE_ALERT, SSL3_AL_FATAL << 8 | error.alert)
-        if error.reason in HANDSHAKE_READS or isinstance(error, AlertReceived):
+        if isinstance(error, AlertReceived) or (error.reason in HANDSHAKE_READS and not early_ccs):
             self.rwstate = SSL_READING
 
     def _reason_of(self, error: TLSError) -> tuple[int, str | None]:
         """The reason of an error, and what it says of itself."""
         if error.reason == "ENCRYPTED_LENGTH_TOO_LONG" and self._record_size > READ_BUFFER:
             return SSL_R_PACKET_LENGTH_TOO_LONG, str(error)
+        if error.reason == "APP_DATA_IN_HANDSHAKE" and self.server and self.progress.retrying:
+            # OpenSSL goes by the last byte then, although nothing can be encrypted yet.
+            return SSL_R_UNEXPECTED_RECORD, str(error)
         return reason_of(error)
 
     def _send_what_goes(self) -> None:
@@ -778,8 +835,8 @@ class SSL:
                 ret, data = self.rbio.read(missing)
                 if ret <= 0:
                     return self._nothing_read(ret)
-                self._read_header(data)
                 try:
+                    self._read_header(data)
                     connection.receive_data(data)
                 except TLSError as error:
                     self.rwstate = SSL_NOTHING
@@ -829,7 +886,7 @@ class SSL:
             return -1, 0
         set_errno(0)
         done, pending = self._written, self._write
-        total = pending.total if pending is not None else self._held_back
+        total = pending.total if pending is not None else self._stuck
         self.rwstate = SSL_NOTHING
         if size < done or size < done + total:
             self.fatal(SSL_R_BAD_LENGTH, Alert.INTERNAL_ERROR)
@@ -849,15 +906,6 @@ class SSL:
                 return ret, 0
             done += written
         return self._write_records(source, view, size, done)
-
-    @property
-    def _held_back(self) -> int:
-        """How long the message is that cannot leave since there is no BIO to write to."""
-        if self.wbio is not None or self.rwstate != SSL_WRITING:
-            return 0
-        if self.failed:
-            return 2  # an alert
-        return int.from_bytes(self._output[3:5], "big") if self._output else MIN_SERVER_HELLO
 
     def request_key_update(self, kind: int) -> None:
         """SSL_key_update(3)."""
@@ -1009,6 +1057,8 @@ class SSL:
         if self.plaintext or self._unread:
             return True
         buffered = self.connection.buffered if self.connection is not None else 0
+        if self._discarded is not None:
+            buffered = self._discarded.buffered
         return buffered not in (0, 5)  # after a whole header nothing is left over
 
     @property
@@ -1048,18 +1098,21 @@ class SSL:
         peer = connection.peer if connection is not None else None
         if peer is not None and peer.chain:
             return tuple(parse_certificate(der) for der in peer.chain)
-        return self._kept[1] if self._kept is not None else self.peer_chain
+        return self.peer_chain
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
         """The peer's own certificate, once it was accepted."""
+        if self._kept is not None:
+            return self._kept[1]
         chain = self.peer_certificates
-        accepted = self.peer_accepted or self.established or self._kept is not None
-        return chain[0] if chain and accepted else None
+        return chain[0] if chain and (self.peer_accepted or self.established) else None
 
     @property
     def sent_chain(self) -> list[x509.Certificate] | None:
         """What SSL_get_peer_cert_chain(3) tells: on a server without the client's own."""
+        if self._kept is not None:
+            return self._kept[2]
         chain = self.peer_certificates
         if not self.server:
             return list(chain) or None

@@ -371,7 +371,7 @@ def SSL_set_shutdown(ssl: SSL, mode: int) -> None:
 def SSL_key_update(ssl: SSL, updatetype: int) -> int:
     """Another sending key with the next call that writes, and perhaps the peer's as well."""
     check_ssl(ssl)
-    if not ssl.progress.tls13:
+    if not ssl.progress.tls13 or (ssl.progress.retrying and not ssl.server):
         raise_ssl(SSL_R_WRONG_SSL_VERSION)
     elif updatetype not in (SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED):
         raise_ssl(SSL_R_INVALID_KEY_UPDATE_TYPE)
@@ -639,7 +639,7 @@ def SSL_get_servername_type(ssl: SSL) -> int:
 
 def SSL_get_finished(ssl: SSL, buf: Writable, count: int) -> int:
     """One's own latest Finished, at most *count* bytes of it to *buf*; returns its length."""
-    return _give(check_ssl(ssl).progress.finished, buf, count)
+    return _give(check_ssl(ssl).progress.own_finished, buf, count)
 
 
 def SSL_get_peer_finished(ssl: SSL, buf: Writable, count: int) -> int:

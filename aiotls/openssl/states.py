@@ -210,7 +210,19 @@ class Progress:
     @property
     def cipher_in_use(self) -> bool:
         """Whether the cipher suite is in use: in TLS 1.2 not before one's own change of it."""
-        return self.suite is not None and not self.retrying and (self.tls13 or self._ccs_done)
+        if self.suite is None or self.retrying or self.held is State.SW_SRVR_HELLO:
+            return False
+        return self.tls13 or (self._ccs_done and (self.server or self.held is None))
+
+    @property
+    def writes_protected(self) -> bool:
+        """In TLS 1.2: whether one's own change of the cipher suite has been."""
+        return self._ccs_done
+
+    @property
+    def own_finished(self) -> bytes:
+        """What the Finished message said that has left."""
+        return self.finished if self.held is None else b""
 
     def message(self, sent: bool, kind: int, data: bytes) -> None:
         """A handshake message was sent or received."""

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 Chain = list[x509.Certificate]
 
+_NAMES = (X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH)
+"""What is found where the certificate has another name, or another address."""
+
 
 class X509_STORE:
     """The anchors of a context."""
@@ -136,7 +139,7 @@ class X509_STORE_CTX:
                 finding = error.verify_code
             else:
                 return X509_V_OK
-        if finding in (X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH):
+        if finding in _NAMES:
             # The path is complete: only the name is wrong.
             with contextlib.suppress(CertificateError):
                 self.path = self._verify(store.trust, encoded, None)
@@ -155,11 +158,13 @@ class X509_STORE_CTX:
             return X509_V_ERR_CERT_NOT_YET_VALID
         if self.now > leaf.not_valid_after_utc:
             return X509_V_ERR_CERT_HAS_EXPIRED
-        if not self.hosts or any(_is_for(leaf, host) for host in self.hosts):
+        if not self.hosts or self._is_named():
             return X509_V_OK
-        if parse_address(self.hosts[0]) is not None:
-            return X509_V_ERR_IP_ADDRESS_MISMATCH
-        return X509_V_ERR_HOSTNAME_MISMATCH
+        return _NAMES[parse_address(self.hosts[0]) is not None]
+
+    def _is_named(self) -> bool:
+        """Whether the peer's certificate has one of the names."""
+        return any(_is_for(self.untrusted[0], host) for host in self.hosts)
 
     def depth_of(self, finding: int) -> int:
         """At which certificate something was found."""
@@ -190,6 +195,10 @@ class X509_STORE_CTX:
         if finding not in (X509_V_OK, *dates):
             if not self._ask(0, finding, depth):
                 return 0
+            if finding not in _NAMES and self.hosts and not self._is_named():
+                address = parse_address(self.hosts[0]) is not None
+                if not self._ask(0, _NAMES[address], 0):
+                    return 0
             if finding == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY and not self._ask(
                 0, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, depth
             ):

@@ -13,7 +13,9 @@ from typing import Any
 
 from .world import Setup, Trace
 
-SERVER = 1
+CLIENT, SERVER = 0, 1
+SENT = 1
+PROVIDER = 57
 NAME, RET, ERROR, WANT, SHUTDOWN, STATE, IN_INIT, FINISHED, BEFORE, PENDING, HAS_PENDING = range(11)
 ERRORS = 12
 WANT_READ, WANT_WRITE = 2, 3
@@ -48,6 +50,9 @@ class Difference:
 
     name: str
     reason: str
+    seen_in: int
+    """The number of a script that shows it."""
+
     clean: Callable[[Case, Trace], Trace] | None = None
     """What is left of a trace for comparison."""
 
@@ -116,14 +121,16 @@ def _one_record_for_a_flight(case: Case, trace: Trace) -> Trace:
 
 
 def _rest_of_a_flight(case: Case, before: Trace, expected: Any, found: Any) -> bool:
-    return case.peer_is_ours and any(entry[0] == "SSL_clear" for entry in before)
+    return case.peer_is_ours and not case.setup.auto_retry
 
 
 def _lengths_of_flights(case: Case, trace: Trace) -> Trace:
     if not case.small:
         return trace
     entries = []
-    for entry in trace:
+    for place, entry in enumerate(trace):
+        if entry[0] == "agreed" and place < len(trace) - 1:
+            continue
         if is_call(entry) and entry[IN_INIT] and entry[ERROR] in (WANT_READ, WANT_WRITE):
             if entry[0] != "drive":
                 entries.append((entry[0], "waits"))
@@ -131,6 +138,10 @@ def _lengths_of_flights(case: Case, trace: Trace) -> Trace:
         waits = is_call(entry) and entry[IN_INIT] and entry[STATE] != "SSLERR"
         entries.append(without(entry, WANT, STATE) if waits else entry)
     return entries
+
+
+def _moments(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    return case.small and "waits" in (expected[1], found[1])
 
 
 def _flights_are_made_as_a_whole(case: Case, trace: Trace) -> Trace:
@@ -144,10 +155,15 @@ def _flights_are_made_as_a_whole(case: Case, trace: Trace) -> Trace:
     ]
 
 
-def _lengths_of_records(case: Case, trace: Trace) -> Trace:
+def _lengths_of_messages(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    errors = (entry[ERRORS] for entry in (expected, found) if is_call(entry))
+    return case.loses_wbio and [(20, 271)] in errors
+
+
+def _no_provider(case: Case, trace: Trace) -> Trace:
     return [
-        (*entry[:PENDING], bool(entry[PENDING]), *entry[PENDING + 1 :])
-        if is_call(entry) and len(entry) > ERRORS and entry[STATE] == "SSLERR"
+        (*entry[:ERRORS], [code for code in entry[ERRORS] if code[0] != PROVIDER], *entry[13:])
+        if is_call(entry) and len(entry) > ERRORS
         else entry
         for entry in trace
     ]
@@ -167,9 +183,17 @@ def _unknown_types(case: Case, before: Trace, expected: Any, found: Any) -> bool
     return (
         case.setup.tls12
         and is_call(expected)
-        and (20, 281) in expected[ERRORS]
+        and ((20, 281) in expected[ERRORS] or expected[ERROR] == WANT_READ)
         and len(found) > ERRORS
         and (20, 245) in found[ERRORS]
+    )
+
+
+def _ends_too_early(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    return (
+        not case.setup.tls12
+        and case.setup.client_auth != ""
+        and any(op[0] == "set_shutdown" and op[1] == CLIENT and op[2] & SENT for op in case.ops)
     )
 
 
@@ -178,13 +202,15 @@ ALLOWED = (
         "callbacks about a ClientHello are asked once",
         "libssl asks them again for the ClientHello that answers a HelloRetryRequest. RFC 8446, "
         "section 4.1.2, lets that one differ only in what no callback is about.",
+        seen_in=11,
         clean=_hello_callbacks_once,
     ),
     Difference(
         "a flight shares a record",
         "libssl puts each handshake message into a record of its own; here those of a flight share "
         "one. Whether a part of one is left over for later (SSL_has_pending) differs with that, "
-        "and so does what is left of the peer's flight after SSL_clear().",
+        "and so does how often a call returns without SSL_MODE_AUTO_RETRY.",
+        seen_in=1,
         clean=_one_record_for_a_flight,
         ends=_rest_of_a_flight,
     ),
@@ -192,31 +218,46 @@ ALLOWED = (
         "flights differ in length",
         "Where a BIO pair is smaller than a flight, how often and in which state a call has to be "
         "repeated depends on the length of the flight.",
+        seen_in=78,
         clean=_lengths_of_flights,
+        ends=_moments,
     ),
     Difference(
         "a flight is made as a whole",
         "libssl writes message by message: without a BIO to write to it stays at the first. Here "
-        "the info callback has been told of the others by then; the state string agrees.",
+        "the info callback has been told of the others by then; the state string agrees. For which "
+        "lengths SSL_write() is refused in the meantime depends on the message's own.",
+        seen_in=597,
         clean=_flights_are_made_as_a_whole,
+        ends=_lengths_of_messages,
     ),
     Difference(
-        "records differ in length",
-        "Application data where it must not come leaves SSL_pending() at the length of that "
-        "record, which with tickets and signatures is not always the same.",
-        clean=_lengths_of_records,
+        "no errors of providers",
+        "Where decryption fails, a provider of libcrypto's puts an error of its own into the queue "
+        "(ERR_LIB_PROV). There are no providers here.",
+        seen_in=6684,
+        clean=_no_provider,
     ),
     Difference(
         "the version of an early alert's record",
         "A client of libssl's sends it as 0x0301, which a server of libssl's takes for a wrong "
         "version. RFC 8446, section 5.1, has 0x0303 sent, and the field ignored: here the alert "
         "is told of.",
+        seen_in=44,
         ends=_early_alerts,
     ),
     Difference(
         "a record of an unknown type under TLS 1.2's keys",
         "libssl decrypts it first, which fails. RFC 5246, section 6, has it refused for its type.",
+        seen_in=849,
         ends=_unknown_types,
+    ),
+    Difference(
+        "a request for a certificate after SSL_set_shutdown(SSL_SENT_SHUTDOWN)",
+        "In the middle of a TLS 1.3 handshake it makes a client of libssl's call the handshake "
+        "done, before the server's certificate and Finished. Here it goes on to its end.",
+        seen_in=4188,
+        ends=_ends_too_early,
     ),
 )
 """All that may differ."""

@@ -388,6 +388,13 @@ class Wire:
     def inject(self, target: int, data: bytes) -> None:
         """Lets a side receive what nobody has sent."""
 
+    def drain(self, target: int) -> None:
+        """What has arrived at a side and was not read is lost."""
+        api = self.sides[target].api
+        rbio = api.SSL_get_rbio(self.sides[target].ssl)
+        while rbio and api.BIO_read(rbio, bytearray(4096), 4096) > 0:
+            pass
+
     def end(self, source: int) -> None:
         """A side sends nothing more: the other reads an EOF."""
 
@@ -479,6 +486,9 @@ class Pairs(Memory):
         self.rbio = self.wbio = self.ends
         self.late = [b"", b""]
         """What did not fit into a side's BIO."""
+
+    def broken(self, source: int) -> bool:
+        return super().broken(source) or bool(self.late[1 - source])
 
     def move(self, source: int, size: int | None) -> int:
         target = 1 - source
