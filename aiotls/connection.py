@@ -569,6 +569,10 @@ class TLSConnection:
                 update_sending_key(self._writer, request=False)
         return self._writer.take()
 
+    def put_back(self, data: bytes) -> None:
+        """What :meth:`data_to_send` returned and was not sent goes in front of what is next."""
+        self._writer.put_back(data)
+
     def write(self, data: Bytes) -> int:
         """Seals application data; it is then in :meth:`data_to_send`. Returns its length.
 

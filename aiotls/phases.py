@@ -274,7 +274,11 @@ class Handshake(Phase):
             if data is not None:
                 connection.receive_data(data)
             if not connection.handshake_complete:
-                self.transport._send(connection.data_to_send())
+                flight = connection.data_to_send()
+                if connection.want is None:  # it was the last one
+                    connection.put_back(flight)
+                else:
+                    self.transport._send(flight)
         except TLSError as failure:
             error = failure
         self._advance(error)
@@ -295,12 +299,12 @@ class Handshake(Phase):
             if self.below is not None:
                 self._resume(self.below)
                 self.below.set_protocol(Records(transport))
+            # What is still to be sent, a client's Finished or a server's tickets, leaves in one
+            # send with what the application writes at once, or else by itself when it has had
+            # its turn: TLSTransport._start() sees to that.
             self.established()
-            # A server's tickets: in one send with what was just written, or else by themselves.
-            if not transport._closing:
-                transport._send(self.connection.data_to_send())
-                if self.connection.chores:
-                    run_chores(transport)
+            if not transport._closing and self.connection.chores:
+                run_chores(transport)
 
     def _check_bytes(self) -> None:
         """All that has arrived was taken, and more is wanted: not if it was too much already.
@@ -364,7 +368,7 @@ class Handshake(Phase):
     # -- the end -------------------------------------------------------------------------------
 
     def established(self) -> None:
-        """The handshake is complete; the transport can be given to the application."""
+        """The handshake is complete: gives the transport to the application, and starts it."""
         raise NotImplementedError
 
     def failed(self, error: BaseException) -> None:
