@@ -154,7 +154,9 @@ class Accepted(Handshake):
         """One line: what comes from strangers is no reason for a traceback."""
         below = self.transport._below
         peer = peer_label(below.get_extra_info("peername")) if below is not None else "a client"
-        logger.warning("TLS handshake with %s failed: %s", peer, str(error))
+        hint = getattr(error, "hint", None)
+        reason = f"{str(error).rstrip('.')}. {hint}" if hint else str(error)
+        logger.warning("TLS handshake with %s failed: %s", peer, reason)
 
 
 class Entrance(asyncio.BufferedProtocol):

@@ -24,6 +24,7 @@ from .config import ClientConfig, Config, ServerConfig
 from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
 from .errors import AlertReceived, PassedThrough, ProtocolError, TLSError, Truncated, UsageError
 from .handshake import client, exporter, server
+from .handshake.advice import advise
 from .handshake.channel import (
     MAX_IGNORED_RECORDS,
     MAX_WARNINGS,
@@ -253,7 +254,10 @@ class TLSConnection:
         if isinstance(error, ProtocolError):
             self._send_alert(AlertLevel.FATAL, error.alert)
         elif isinstance(error, (AlertReceived, Truncated)):
-            pass  # 6.2: whoever got a fatal alert does not answer it
+            # 6.2: whoever got a fatal alert does not answer it
+            hint = advise(error, self.config, self.server_hostname, self.expecting)
+            if hint is not None and error.hint is None:
+                error.advise(hint)
         elif isinstance(error, PassedThrough):
             error.data = bytes(self._seen or b"")
         elif isinstance(error, Exception) and not isinstance(error, TLSError):

@@ -9,6 +9,7 @@ conversion, and :meth:`CodePoint.label` names any value, known or not.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 GREASE_VALUES = frozenset(0x0A0A + 0x1010 * i for i in range(16))
 """The sixteen reserved 16-bit values of RFC 8701, section 2."""
@@ -27,6 +28,15 @@ class CodePoint(enum.IntEnum):
         if value in GREASE_VALUES:
             return f"GREASE(0x{value:04x})"
         return f"0x{value:04x}"
+
+    @classmethod
+    def listing(cls, values: Iterable[int], limit: int = 16) -> str:
+        """The names of *values* for a sentence: without GREASE, and *limit* of them at most."""
+        names = [cls.label(value) for value in values if value not in GREASE_VALUES]
+        if not names:
+            return "none"
+        more = f" and {len(names) - limit} more" if len(names) > limit else ""
+        return ", ".join(names[:limit]) + more
 
 
 class Want(enum.Enum):

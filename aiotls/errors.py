@@ -32,12 +32,17 @@ class TLSError(OSError):
         super().__init__(message)
         self.message = message
         self.reason = reason
-        self.hint = hint
+        self.hint: str | None = None
         if hint:
-            self.add_note(hint)
+            self.advise(hint)
 
     def __str__(self) -> str:
         return self.message
+
+    def advise(self, hint: str) -> None:
+        """Says what to do, when that is known only after the error was made."""
+        self.hint = hint
+        self.add_note(hint)
 
 
 class ProtocolError(TLSError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .budget import Slot
 from .enums import Want
 from .errors import AlertReceived, TLSError, Truncated
+from .handshake.advice import advise
 
 if TYPE_CHECKING:
     from .transport import TLSTransport
@@ -404,6 +405,7 @@ class Handshake(Phase):
         if isinstance(error, Truncated):
             reset = ConnectionResetError(str(error))
             reset.__cause__ = error
+            explain(reset, error.hint)
             error = reset
         transport = self.transport
         transport._closing = transport._write_ended = True
@@ -456,12 +458,23 @@ class Handshake(Phase):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport below was closed in the middle of the handshake."""
         self._end()
-        self.connection.close()
+        connection = self.connection
+        if isinstance(exc, ConnectionError):  # a reset says as little as a FIN
+            name, expecting = connection.server_hostname, connection.expecting
+            explain(exc, advise(Truncated(str(exc)), connection.config, name, expecting))
+        connection.close()
         self.below = None
         error = exc or ConnectionResetError("the connection was closed during the TLS handshake")
         self.failed(error)
         self.transport._connection_lost(error)
         self._over()
+
+
+def explain(error: Exception, hint: str | None) -> None:
+    """Gives an error of Python's own the hint that those of this package have."""
+    if hint:
+        error.hint = hint  # type: ignore[attr-defined]
+        error.add_note(hint)
 
 
 def detach(error: BaseException) -> None:

@@ -200,15 +200,40 @@ class RecordWriter:
             self.pending.insert(0, data)
 
 
-_GREETINGS = (
-    (b"HTTP/", "HTTP", "use http://, or the port on which TLS is served"),
-    (b"220", "SMTP or FTP", "upgrade first with STARTTLS or AUTH TLS (aiotls connect --starttls)"),
-    (b"* OK", "IMAP", "upgrade first with STARTTLS (aiotls connect --starttls imap)"),
-    (b"+OK", "POP3", "upgrade first with STLS (aiotls connect --starttls pop3)"),
-    (b"SSH-", "SSH", "this is the port of an SSH server"),
-    (b"<?xml", "XMPP", "upgrade first with STARTTLS (aiotls connect --starttls xmpp)"),
-    (b"E\0\0\0", "PostgreSQL", "send an SSLRequest first (aiotls connect --starttls postgres)"),
-)
+_HTTP = "That port speaks HTTP", "use http://, or the port on which TLS is served"
+_SMTP = "That client speaks SMTP", "it has to wait for STARTTLS, or to use the port for plain SMTP"
+_PROXY = "That client speaks the PROXY protocol", "the proxy in front has to be told not to"
+_BEGINNINGS = {
+    b"HTTP/": _HTTP,
+    b"<!DO": _HTTP,
+    b"<htm": _HTTP,
+    b"220": (
+        "That port speaks SMTP or FTP",
+        "upgrade first with STARTTLS (aiotls connect --starttls smtp, or ftp)",
+    ),
+    b"* OK": (
+        "That port speaks IMAP",
+        "upgrade first with STARTTLS (aiotls connect --starttls imap)",
+    ),
+    b"+OK": ("That port speaks POP3", "upgrade first with STLS (aiotls connect --starttls pop3)"),
+    b"-ERR": ("That port speaks Redis or POP3", "use the port on which TLS is served"),
+    b"RFB ": ("That port speaks VNC", "this is the port of a VNC server"),
+    b"<?xml": (
+        "That port speaks XMPP",
+        "upgrade first with STARTTLS (aiotls connect --starttls xmpp)",
+    ),
+    b"E\0\0\0": (
+        "That port speaks PostgreSQL",
+        "send an SSLRequest first (aiotls connect --starttls postgres)",
+    ),
+    b"SSH-": ("The peer speaks SSH", "one of the two has the wrong port"),
+    b"EHLO": _SMTP,
+    b"HELO": _SMTP,
+    b"PRI *": ("That client speaks HTTP/2", "it has to use https:// for this port"),
+    b"PROXY": _PROXY,
+    b"\r\n\r\n\0\r\n": _PROXY,
+}
+"""How servers and clients begin that speak something else; what it is, and what may be done."""
 _METHODS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC")
 
 
@@ -230,9 +255,11 @@ def not_tls(data: bytes) -> ProtocolError:
             hint="This is a TLS server, not a proxy.",
         )
     hint = None
-    for start, name, advice in _GREETINGS:
+    for start, (what, advice) in _BEGINNINGS.items():
         if data.startswith(start):
-            hint = f"That port speaks {name}, not TLS: it said {data[:40]!r}. Maybe {advice}."
+            hint = f"{what}, not TLS: it said {data[:40]!r}. Maybe {advice}."
+    if data[3:5] == b"\0\n":  # the packet number 0, the protocol version 10
+        hint = "That port speaks MySQL, not TLS. Maybe upgrade first: its clients know how."
     return ProtocolError(
         Alert.PROTOCOL_VERSION,
         f"wrong version number: the peer does not speak TLS (it sent {data[:16]!r})",

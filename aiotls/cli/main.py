@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
-from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, UsageError
+from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, Truncated, UsageError
 from ..trace.text import clean
 from .terminal import Terminal
 
@@ -199,7 +199,10 @@ def _explain_tls(error: TLSError) -> Failure:
         message = f"the handshake failed: {message}"
     elif isinstance(error, ProtocolError):
         message = f"the connection was ended: {message} (alert {error.alert.name.lower()})"
-    hint = error.hint or HINTS.get(error.reason)
+    if isinstance(error, (AlertReceived, Truncated)):  # of both the command's options are known
+        hint = HINTS.get(error.reason) or error.hint
+    else:
+        hint = error.hint or HINTS.get(error.reason)
     return Failure(message, hint=hint, code=code)
 
 

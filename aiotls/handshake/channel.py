@@ -29,7 +29,7 @@ from ..crypto.aead import (
     Sealer13,
 )
 from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
-from ..errors import AlertReceived, ProtocolError, Truncated
+from ..errors import AlertReceived, DecodeError, ProtocolError, Truncated
 from ..record import RecordReader, RecordWriter
 from ..wire.messages import Message
 from .transcript import Transcript
@@ -120,7 +120,13 @@ class Channel:
         kind = raw[0]
         for message in expected:
             if message.type == kind:
-                parsed = message.parse(raw[4:])
+                try:
+                    parsed = message.parse(raw[4:])
+                except DecodeError as error:
+                    name = HandshakeType.label(kind).lower()
+                    raise DecodeError(
+                        f"the peer's {name} cannot be read: {error.message}", reason=error.reason
+                    ) from None
                 self.transcript.add(raw)
                 if self.config.observer is not None:
                     self.config.observer.message(False, kind, raw, self.protected_read)

@@ -266,9 +266,11 @@ def check_version(offer: Offer, hello: ServerHello) -> None:
             reason="TLS13_DOWNGRADE",
         )
     offered = " and ".join(v.title for v in offer.config.versions)
+    known = version in list(ProtocolVersion)
+    found = ProtocolVersion(version).title if known else ProtocolVersion.label(version)
     raise ProtocolError(
         Alert.PROTOCOL_VERSION,
-        f"the server answered with {ProtocolVersion.label(version)}; this client offers {offered}",
+        f"the server answered with {found}; this client offers {offered}",
         reason="UNSUPPORTED_PROTOCOL",
         hint="The server has to be upgraded to a newer version of TLS.",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..config import ClientHelloInfo, Passthrough, ServerConfig
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
+    GREASE_VALUES,
     Alert,
     CipherSuite,
     ExtensionType,
@@ -21,6 +22,7 @@ from ..enums import (
 )
 from ..errors import PassedThrough, ProtocolError, TLSError
 from ..identity import Identity
+from ..trust.certificates import printable
 from ..wire import extensions as ext
 from ..wire.extensions import Context
 from ..wire.messages import ClientHello
@@ -92,16 +94,23 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     for version in config.versions:
         if version in offered:
             return version
+    known = list(ProtocolVersion)
     names = ", ".join(
-        ProtocolVersion(v).title if v in list(ProtocolVersion) else ProtocolVersion.label(v)
-        for v in offered
+        ProtocolVersion(v).title if v in known else ProtocolVersion.label(v)
+        for v in [v for v in offered if v not in GREASE_VALUES][:8]
     )
     ours = " and ".join(v.title for v in config.versions)
+    if ProtocolVersion.TLSv1_2 in offered and config.min_version > ProtocolVersion.TLSv1_2:
+        hint = "ServerConfig(min_version=ProtocolVersion.TLSv1_2) would let this client in."
+    elif ProtocolVersion.TLSv1_3 in offered and config.max_version < ProtocolVersion.TLSv1_3:
+        hint = "ServerConfig(max_version=ProtocolVersion.TLSv1_3) would let this client in."
+    else:
+        hint = "The client has to be upgraded to a newer version of TLS."
     raise ProtocolError(
         Alert.PROTOCOL_VERSION,
         f"no common version: the client offers {names}; this server speaks {ours}",
         reason="UNSUPPORTED_PROTOCOL",
-        hint="The client has to be upgraded to a newer version of TLS.",
+        hint=hint,
     )
 
 
@@ -110,13 +119,13 @@ def choose_suite(config: ServerConfig, hello: ClientHello, version: ProtocolVers
     for code in config.suites:
         if code in hello.cipher_suites and SUITES[code].version == version:
             return SUITES[code]
-    offered = ", ".join(CipherSuite.label(code) for code in hello.cipher_suites)
+    offered = CipherSuite.listing(hello.cipher_suites)
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,
         "no shared cipher: the client offers none of this server's cipher suites",
         reason="NO_SHARED_CIPHER",
         hint=f"The client offers {offered}; this server takes "
-        f"{', '.join(code.name for code in config.suites)}.",
+        f"{CipherSuite.listing(config.suites)}: ServerConfig(cipher_suites=).",
     )
 
 
@@ -150,13 +159,13 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
         shares[entry.group] = entry.key_exchange
     common = [group for group in config.groups if group in groups]
     if not common:
-        offered = ", ".join(NamedGroup.label(group) for group in groups)
+        offered = NamedGroup.listing(groups)
         raise ProtocolError(
             Alert.HANDSHAKE_FAILURE,
             "no common group for the key exchange",
             reason="NO_SHARED_GROUP",
             hint=f"The client offers {offered}; this server takes "
-            f"{', '.join(NamedGroup.label(group) for group in config.groups)}.",
+            f"{NamedGroup.listing(config.groups)}: ServerConfig(groups=).",
         )
     best = common[0]
     for group in common:
@@ -180,11 +189,16 @@ def choose_protocol(config: ServerConfig, hello: ClientHello) -> bytes | None:
             return protocol
     if config.alpn_optional:
         return None
+    names, ours = (
+        ", ".join(printable(name.decode("ascii", "backslashreplace")) for name in protocols[:16])
+        for protocols in (offered, config.alpn)
+    )
     raise ProtocolError(
         Alert.NO_APPLICATION_PROTOCOL,
-        f"no common application protocol: the client offers {list(offered)}; this server speaks "
-        f"{list(config.alpn)}",
+        f"no common application protocol: the client offers {names}; this server speaks {ours}",
         reason="NO_APPLICATION_PROTOCOL",
+        hint="ServerConfig(alpn_protocols=) names what it speaks; with alpn_optional=True it goes "
+        "on without.",
     )
 
 
@@ -223,13 +237,16 @@ def choose_credential(
             "this server has no certificate to show",
             reason="NO_CERTIFICATE_SET",
         )
-    offered = ", ".join(SignatureScheme.label(scheme) for scheme in schemes)
-    able = ", ".join(s.name for identity in candidates for s in identity.schemes)
+    offered = SignatureScheme.listing(schemes)
+    able = SignatureScheme.listing(
+        dict.fromkeys(s for identity in candidates for s in identity.schemes)
+    )
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,
         "no common signature algorithm: the client can verify none of this server's certificates",
         reason="NO_COMMON_SIGNATURE_ALGORITHMS",
-        hint=f"The client offers {offered}; this server can sign with {able}.",
+        hint=f"The client offers {offered}; this server can sign with {able}. A second certificate "
+        "with a key of another kind, ServerConfig(identities=[...]), serves both.",
     )
 
 

@@ -279,6 +279,8 @@ def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
         Alert.HANDSHAKE_FAILURE,
         "no common group for the key exchange",
         reason="NO_SHARED_GROUP",
+        hint=f"The client offers {NamedGroup.listing(offered)}; this server takes "
+        f"{NamedGroup.listing(config.groups)}: ServerConfig(groups=).",
     )
 
 
@@ -311,18 +313,22 @@ def choose_credential12(
                 if scheme in schemes and signatures.fits_suite(scheme, suite):
                     return suite, identity, scheme
     if not shared:
-        offered = ", ".join(CipherSuite.label(code) for code in hello.cipher_suites)
+        offered = CipherSuite.listing(hello.cipher_suites)
         raise ProtocolError(
             Alert.HANDSHAKE_FAILURE,
             "no shared cipher: the client offers none of this server's cipher suites",
             reason="NO_SHARED_CIPHER",
-            hint=f"The client offers {offered}. It has to offer an ECDHE suite with an AEAD.",
+            hint=f"The client offers {offered}; this server takes "
+            f"{CipherSuite.listing(config.suites)}: ServerConfig(cipher_suites=).",
         )
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,
         "no shared cipher: no certificate of this server fits a cipher suite and a signature "
         "algorithm of the client's",
         reason="NO_SHARED_CIPHER",
+        hint=f"The client offers {CipherSuite.listing(hello.cipher_suites)}, with the signature "
+        f"algorithms {SignatureScheme.listing(schemes)}. A second certificate with a key of "
+        "another kind, ServerConfig(identities=[...]), serves both.",
     )
 
 
@@ -342,6 +348,7 @@ async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, 
             Alert.HANDSHAKE_FAILURE,
             "the client showed no certificate, and this server requires one",
             reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+            hint="Its owner has to give it one by an authority that this server trusts.",
         )
     return ()
 

@@ -259,5 +259,6 @@ async def verify_client(
             Alert.CERTIFICATE_REQUIRED,
             "the client showed no certificate, and this server requires one",
             reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
+            hint="Its owner has to give it one by an authority that this server trusts.",
         )
     return None
