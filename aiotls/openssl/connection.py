@@ -66,7 +66,14 @@ from .errors import (
     raise_ssl,
     set_errno,
 )
-from .failures import HANDSHAKE_READS, NOT_EVEN_A_HELLO, NOT_TLS, reason_of
+from .failures import (
+    HANDSHAKE_READS,
+    NOT_EVEN_A_HELLO,
+    NOT_TLS,
+    UNREAD,
+    UNREAD_LATER,
+    reason_of,
+)
 from .findings import X509_V_OK
 from .hooks import Hooks
 from .reasons import (
@@ -188,8 +195,11 @@ class SSL:
             tuple[SSL_CIPHER | None, x509.Certificate | None, list[x509.Certificate] | None] | None
         ) = None
         """Of the session that SSL_clear() has left: the cipher suite, and the peer's chain."""
-        self._unread = False
-        """Whether a record was taken from the BIO that nobody wanted; SSL_has_pending() tells."""
+        self._unread: bool | None = None
+        """Whether a record was taken from the BIO that nobody wanted; SSL_has_pending() tells.
+
+        None where that depends on what has arrived.
+        """
         self._stuck = 0
         """How long the message is that cannot leave since there is no BIO to write to."""
         self._header = b""
@@ -497,7 +507,7 @@ class SSL:
                 self._discard_record()
                 await pause(SSL_READING)
                 continue
-            self._unread, self._discarded = False, None
+            self._unread, self._discarded = None, None
             if self.rbio is None:
                 raise ProtocolError(
                     Alert.INTERNAL_ERROR, "there is no BIO to read from", reason="READ_BIO_NOT_SET"
@@ -633,13 +643,14 @@ class SSL:
                         else:
                             self.fatal(SSL_R_UNEXPECTED_EOF_WHILE_READING, Alert.DECODE_ERROR)
                     break
+                self._header = (self._header[: reader.buffered] + data)[:5]
                 reader.feed(data)
                 if reader.buffered == 5:
                     reader.next()  # looks at the header
             else:
                 self._unread, self._discarded = True, None
         except TLSError as error:
-            reason, text = reason_of(error)
+            reason, text = self._reason_of(error)
             self.fatal(reason, None, text)
         self.rwstate = SSL_READING
 
@@ -664,8 +675,11 @@ class SSL:
         no_version = progress.version is None or (not self.server and progress.retrying)
         stray = no_version and error.reason in NOT_EVEN_A_HELLO
         early_ccs = stray and self._header[0] == SSL3_RT_CHANGE_CIPHER_SPEC
-        unread = error.reason in NOT_EVEN_A_HELLO or error.reason == "UNEXPECTED_MESSAGE"
-        self._unread = unread and not early_ccs
+        self._unread = None
+        if error.reason in UNREAD and not early_ccs:
+            self._unread = True
+        elif error.reason == "DATA_LENGTH_TOO_LONG":
+            self._unread = False
         if stray:
             reason = SSL_R_UNEXPECTED_MESSAGE
             if self._unread:
@@ -865,7 +879,7 @@ class SSL:
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
             return 0
         reason, data = self._reason_of(error)
-        self._unread = error.reason in NOT_EVEN_A_HELLO
+        self._unread = True if error.reason in UNREAD_LATER else None
         raise_ssl(reason, data)
         if not self.failed and self.connection is not None:
             self.failed = self.in_init = True
@@ -880,7 +894,8 @@ class SSL:
         if not self.role_chosen:
             raise_ssl(SSL_R_UNINITIALIZED)
             return -1, 0
-        if self.shutdown & SSL_SENT_SHUTDOWN:
+        sent = self.connection is not None and self.connection.close_notify_sent
+        if self.shutdown & SSL_SENT_SHUTDOWN or sent:  # SSL_set_shutdown() cannot take it back
             self.rwstate = SSL_NOTHING
             raise_ssl(SSL_R_PROTOCOL_IS_SHUTDOWN)
             return -1, 0
@@ -1054,8 +1069,8 @@ class SSL:
     @property
     def has_pending(self) -> bool:
         """Whether anything was taken from the BIO and not given to the application."""
-        if self.plaintext or self._unread:
-            return True
+        if self.plaintext or self._unread is not None:
+            return bool(self.plaintext or self._unread)
         buffered = self.connection.buffered if self.connection is not None else 0
         if self._discarded is not None:
             buffered = self._discarded.buffered

@@ -38,6 +38,12 @@ NOT_TLS = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBE
 NOT_EVEN_A_HELLO = frozenset(("UNEXPECTED_RECORD", "APP_DATA_IN_HANDSHAKE"))
 """A record of another kind where the first handshake message should be: an unexpected message."""
 
+UNREAD_LATER = NOT_EVEN_A_HELLO | {"BAD_ALERT", "INVALID_ALERT"}
+"""A record that was taken from the BIO and is left where it is: SSL_has_pending() tells of it."""
+
+UNREAD = UNREAD_LATER | {"UNEXPECTED_MESSAGE"}
+"""The same during the handshake."""
+
 _ALIASES = {
     "ALPN_MISMATCH_ON_EARLY_DATA": "BAD_EARLY_DATA",
     "BAD_ALERT": "INVALID_ALERT",

@@ -180,9 +180,12 @@ def _early_alerts(case: Case, before: Trace, expected: Any, found: Any) -> bool:
 
 
 def _unknown_types(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    if not is_call(expected) or not is_call(found):
+        return False
+    if not case.setup.tls12:
+        return (20, 443) in expected[ERRORS] and bool(found[ERROR] == WANT_READ)
     return (
-        case.setup.tls12
-        and is_call(expected)
+        len(expected) > ERRORS
         and ((20, 281) in expected[ERRORS] or expected[ERROR] == WANT_READ)
         and len(found) > ERRORS
         and (20, 245) in found[ERRORS]
@@ -195,6 +198,16 @@ def _ends_too_early(case: Case, before: Trace, expected: Any, found: Any) -> boo
         and case.setup.client_auth != ""
         and any(op[0] == "set_shutdown" and op[1] == CLIENT and op[2] & SENT for op in case.ops)
     )
+
+
+def _closed_for_good(case: Case, before: Trace, expected: Any, found: Any) -> bool:
+    """Whether close_notify was sent, and SSL_set_shutdown() has said that it was not."""
+    sent = False
+    for entry in before:
+        if entry[0] == "set_shutdown" and sent and not entry[SHUTDOWN] & SENT:
+            return True
+        sent = sent or (entry[0] == "SSL_shutdown" and bool(entry[SHUTDOWN] & SENT))
+    return False
 
 
 ALLOWED = (
@@ -247,8 +260,9 @@ ALLOWED = (
         ends=_early_alerts,
     ),
     Difference(
-        "a record of an unknown type under TLS 1.2's keys",
-        "libssl decrypts it first, which fails. RFC 5246, section 6, has it refused for its type.",
+        "a record of a wrong type under keys",
+        "In TLS 1.2 libssl decrypts it first, which fails. RFC 5246, section 6, has it refused for "
+        "its type. In TLS 1.3 libssl does not wait for the rest of it.",
         seen_in=849,
         ends=_unknown_types,
     ),
@@ -258,6 +272,13 @@ ALLOWED = (
         "done, before the server's certificate and Finished. Here it goes on to its end.",
         seen_in=4188,
         ends=_ends_too_early,
+    ),
+    Difference(
+        "close_notify cannot be taken back",
+        "After SSL_set_shutdown() has taken away SSL_SENT_SHUTDOWN, libssl sends another one, and "
+        "data. RFC 8446, section 6.1: nothing is sent after the first.",
+        seen_in=16271,
+        ends=_closed_for_good,
     ),
 )
 """All that may differ."""

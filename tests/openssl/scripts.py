@@ -203,12 +203,19 @@ class Run:
             with contextlib.suppress(ConnectionError):
                 self.wire.inject(target, data)
 
+    def may_change(self, source: int) -> bool:
+        """Whether the first record that waits is the same whoever has made it."""
+        if not isinstance(self.wire, Memory) or self.small or self.wire.broken(source):
+            return False
+        done = all(side.api.SSL_is_init_finished(side.ssl) for side in self.sides)
+        return done or self.script.cuts == NAMES[source]
+
     def op_corrupt(self, source: int, where: str) -> None:
         """Something about the first record that waits is changed."""
-        if not isinstance(self.wire, Memory) or self.wire.broken(source):
+        if not self.may_change(source):
             return
         data = bytearray(self.wire.waiting(source))
-        if len(data) < 6:
+        if len(data) < 6 or not isinstance(self.wire, Memory):
             return
         if where == "body":
             data[first_record(bytes(data)) - 1] ^= 1
@@ -222,7 +229,7 @@ class Run:
 
     def op_drop(self, source: int) -> None:
         """The first record that waits never arrives."""
-        if isinstance(self.wire, Memory) and not self.wire.broken(source):
+        if self.may_change(source) and isinstance(self.wire, Memory):
             data = self.wire.waiting(source)
             self.wire.replace(source, data[first_record(data) :])
 
