@@ -31,6 +31,7 @@ class Process:
             stdout=subprocess.PIPE,
             env=settings.environment(),
             text=True,
+            start_new_session=True,  # Ctrl-C is for the one who started it, who then ends it
         )
 
     def tell(self, **line: Any) -> dict[str, Any]:

@@ -23,6 +23,9 @@ SUITES = {
 }
 """OpenSSL's names of one cipher, in TLS 1.3 and in TLS 1.2."""
 
+GROUPS = {"1.3": ("X25519",), "1.2": ("X25519", "P-256")}
+"""The first is agreed on. In TLS 1.2 a client names the curve of the certificate as well."""
+
 OPENSSL = """\
 openssl_conf = openssl_init
 [openssl_init]
@@ -32,7 +35,7 @@ system_default = system_default_sect
 [system_default_sect]
 Ciphersuites = {tls13}
 CipherString = {tls12}
-Groups = X25519
+Groups = {groups}
 """
 
 
@@ -53,7 +56,9 @@ class Settings:
         (directory / "chain.pem").write_bytes(issued.chain_pem)
         (directory / "key.pem").write_bytes(issued.key_pem)
         tls13, tls12 = SUITES[suite]
-        (directory / "openssl.cnf").write_text(OPENSSL.format(tls13=tls13, tls12=tls12))
+        (directory / "openssl.cnf").write_text(
+            OPENSSL.format(tls13=tls13, tls12=tls12, groups=":".join(GROUPS[version]))
+        )
         return cls(str(directory), version, suite)
 
     @classmethod

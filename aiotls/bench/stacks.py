@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from .settings import NAME, SUITES, Settings
+from .settings import GROUPS, NAME, SUITES, Settings
 
 Factory = Callable[[], asyncio.Protocol]
 
@@ -177,7 +177,7 @@ class DropIn(Standard):
     def _prepare(self, context: Any) -> Any:
         context = super()._prepare(context)
         context.set_ciphers(SUITES[self.settings.suite][1])
-        context.set_groups("X25519")
+        context.set_groups(":".join(GROUPS[self.settings.version]))
         return context
 
 
@@ -186,6 +186,8 @@ class Native(Stack):
 
     def _common(self) -> dict[str, Any]:
         from aiotls.enums import CipherSuite, NamedGroup, ProtocolVersion
+
+        groups = {"X25519": NamedGroup.X25519, "P-256": NamedGroup.SECP256R1}
 
         tls13, tls12 = SUITES[self.settings.suite]
         name = tls13 if self.settings.version == "1.3" else f"TLS_{tls12.replace('-', '_')}"
@@ -197,7 +199,7 @@ class Native(Stack):
             "min_version": version,
             "max_version": version,
             "cipher_suites": [CipherSuite[name]],
-            "groups": [NamedGroup.X25519],
+            "groups": [groups[group] for group in GROUPS[self.settings.version]],
         }
 
     def client_context(self, *, resume: bool) -> Any:

@@ -100,8 +100,10 @@ def main() -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     worker = Worker(STACKS[stack](Settings.from_json(settings)))
-    with asyncio.Runner(loop_factory=lambda: new_event_loop(loop)) as runner:
-        runner.run(converse(worker))
+    new_event_loop(loop).run_until_complete(converse(worker))
+    # Nothing is tidied up: some stacks leave sockets behind that a loop would wait for.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

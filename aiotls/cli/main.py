@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The arguments of every command."""
     # What is not asked for is not loaded.
-    from . import cert, check, connect, demo, doctor, explain, serve, tracing
+    from . import bench, cert, check, connect, demo, doctor, explain, serve, tracing
 
     top = Parser(
         prog="aiotls",
@@ -82,7 +82,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for module in (demo, connect, serve, tracing, cert, check, explain, doctor):
+    for module in (demo, connect, serve, tracing, cert, check, explain, bench, doctor):
         module.register(commands)
     return top
 

@@ -1,0 +1,53 @@
+"""bench, in its smallest form: that it measures, not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+
+from .conftest import Run
+
+
+def test_bench_shows_each_work_on_lines_that_fit(aiotls: Run) -> None:
+    options = ["--rounds", "1", "--scale", "0.01", "--stacks", "ssl,aiotls", "--loops", "asyncio"]
+    done = aiotls("bench", *options, "--only", "request")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "request and response, 100 B"
+    assert any(line.split()[:2] == ["asyncio", "aiotls"] for line in lines)
+    assert any(line.split()[:2] == ["asyncio", "ssl"] for line in lines)
+    assert max(map(len, lines)) <= 60
+    assert done.stdout.isascii()
+    assert done.stderr == ""
+
+
+def test_bench_as_json(aiotls: Run) -> None:
+    options = ["--rounds", "1", "--scale", "0.01", "--only", "in memory: full", "--tls", "1.2"]
+    told = json.loads(aiotls("bench", "--json", *options).stdout)
+    assert told["ok"] is True
+    assert told["version"] == "1.2"
+    assert told["suite"] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+    (work,) = told["works"]
+    assert work["work"] == "in memory: full handshake"
+    assert work["lines"][0]["micros"]["aiotls"] > 0
+    assert work["lines"][0]["ratios"]["aiotls"]["ssl"]["middle"] > 0
+
+
+def test_bench_of_nothing_is_a_wrong_argument(aiotls: Run) -> None:
+    done = aiotls("bench", "--only", "renegotiation")
+    assert done.returncode == 2
+    assert done.stderr.startswith("aiotls: no work has 'renegotiation' in its name\n")
+    assert "in memory: full handshake" in done.stderr
+
+
+def test_bench_knows_its_stacks_and_loops(aiotls: Run) -> None:
+    for option, name in (("--stacks", "gnutls"), ("--loops", "tokio")):
+        done = aiotls("bench", option, name)
+        assert done.returncode == 2
+        assert name in done.stderr
+
+
+def test_bench_takes_no_rounds_that_are_none(aiotls: Run) -> None:
+    for rounds in ("0", "-1", "many"):
+        done = aiotls("bench", "--rounds", rounds)
+        assert done.returncode == 2
+        assert "--rounds" in done.stderr
