@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -128,6 +129,12 @@ class SSLView:
 
 def certificate_dict(certificate: x509.Certificate) -> dict[str, Any]:
     """*certificate* in the form that SSLSocket.getpeercert() documents."""
+    return dict(_described(certificate))  # its values are tuples and strings
+
+
+@lru_cache(maxsize=64)
+def _described(certificate: x509.Certificate) -> dict[str, Any]:
+    """The event loops ask for this in each connection, whoever may want to know."""
     serial = f"{certificate.serial_number:X}"
     result: dict[str, Any] = {
         "subject": _name(certificate.subject),

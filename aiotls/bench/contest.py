@@ -141,8 +141,8 @@ class Row:
     rounds: dict[Entry, list[dict[str, Any]]] = field(default_factory=dict)
 
     def values(self, entry: Entry, key: str = "cpu") -> list[float]:
-        """One number per round; empty where the stack did not take part."""
-        return [result[key] for result in self.rounds.get(entry, ())]
+        """One number per round; empty where the stack did not take part, or has no such number."""
+        return [result[key] for result in self.rounds.get(entry, ()) if key in result]
 
     def ratios(self, entry: Entry, other: Entry, floor: Entry | None = None) -> list[float]:
         """*entry* against *other*, round by round; with *floor*, what each takes beyond that."""

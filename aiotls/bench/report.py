@@ -94,6 +94,8 @@ def table(row: Row) -> str:
             for other in ("ssl", "aiofastnet", "above tcp"):
                 ratio = ratios.get(other)
                 cells.append(f"{other} {ratio}" if ratio is not None else "")
+            if late := row.values((stack, line.loop), "p99"):
+                cells.append(f"p99 {1e6 * median(late):.0f}")
             goal = _goal(line) if stack == "aiotls" else ""
             text.append("  ".join(f"{cell:29}" for cell in cells).rstrip() + goal)
     return "\n".join(text)

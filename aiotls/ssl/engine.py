@@ -434,10 +434,9 @@ class BufferEngine(Engine):
             self.do_handshake()
         view = as_bytes(data)
         try:
-            connection.write(view)
+            self.outgoing.write(connection.seal(view))
         except UsageError as error:
             raise refuse_write(connection) from error
-        self.outgoing.write(connection.data_to_send())
         return len(view)
 
     def shutdown(self) -> None:

@@ -12,6 +12,7 @@ import datetime
 import json
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +22,9 @@ from aiotls.bench.contest import Couple, Entry, Solo
 from aiotls.bench.settings import SUITES, Settings
 
 from . import footprint, page
+
+VARIANTS = (("TLS 1.2", "1.2", "aes128"), ("AES-256", "1.3", "aes256"))
+VARIED = ("bulk, writes of 16 KiB", "full handshake, verified")
 
 
 def arguments() -> argparse.Namespace:
@@ -73,6 +77,7 @@ class Suite:
     def run(self) -> None:
         self.contests()
         self.engines()
+        self.variants()
         if self.chosen("idle memory"):
             self.memory()
         if self.chosen("import"):
@@ -103,6 +108,20 @@ class Suite:
             with contest.contestants(Solo, entries, self.settings) as solos:
                 self._rows(solos, engines.WORKS)
 
+    def variants(self) -> None:
+        """The same for another version and another cipher, where these make a difference."""
+        for name, version, suite in VARIANTS:
+            rows = [
+                replace(work, name=f"{work.name}, {name}", goals=(None,) * 4)
+                for work in works.WORKS
+                if work.name in VARIED and self.chosen(f"{work.name}, {name}")
+            ]
+            if rows:
+                with tempfile.TemporaryDirectory() as directory:
+                    settings = Settings.create(Path(directory), version, suite)
+                    with contest.contestants(Couple, self.entries, settings) as couples:
+                        self._rows(couples, rows)
+
     def memory(self) -> None:
         count = self.options.connections
         print(f"idle memory: KiB for each of {count} connections, by side")
@@ -130,15 +149,18 @@ class Suite:
         entries = [entry for entry in self.entries if entry[0] in wanted]
         visits = max(20, round(2000 * self.options.scale))
         print("live connections: microseconds of CPU to open one, and for a request on one")
+        print("  (in brackets: beside the same with the fewest)")
         found = self.result["live"] = []
+        fewest: dict[tuple[str, str], dict[str, Any]] = {}
         for line in footprint.live(entries, self.settings, counts, self.options.rounds, visits):
             found.append(line)
             stack, loop = line["entry"]
-            print(
-                f"  {loop:8}{stack:12}{line['connections']:7} open {1e6 * line['open']:8.1f}"
-                f"  request {1e6 * line['request']:7.2f}",
-                flush=True,
-            )
+            first = fewest.setdefault(line["entry"], line)
+            cells = [
+                f"{what} {1e6 * line[what]:8.1f} ({line[what] / first[what]:4.2f})"
+                for what in ("open", "request")
+            ]
+            print(f"  {loop:8}{stack:12}{line['connections']:7} {'  '.join(cells)}", flush=True)
 
 
 def main() -> None:
