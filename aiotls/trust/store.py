@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,12 +28,14 @@ from .certificates import (
     pem_blocks,
     to_der,
 )
+from .memory import PathMemory
 from .names import parse_address
 
 PROFILES = ("webpki", "private-pki")
 MINIMUM_RSA_BITS = 2048
 
 Path = str | os.PathLike[str]
+N = TypeVar("N", str | None, None)
 
 
 class TrustStore:
@@ -97,6 +100,7 @@ class TrustStore:
             for c in intermediates
         )
         self._encoded = frozenset(anchors)
+        self._memory: PathMemory | None = None
 
     # -- making one --------------------------------------------------------------------------------
 
@@ -174,6 +178,20 @@ class TrustStore:
             skipped = directory.skipped
         return cls(found, profile=profile, source=", ".join(sources), skipped=skipped)
 
+    def remembering(self, paths: int = 256) -> TrustStore:
+        """The same store, one that keeps the last *paths* paths it has verified.
+
+        A peer that shows the same chain again costs no signatures of authorities until a
+        certificate on its path ends. Each answer is the one that verifying again would give:
+        names, purposes and dates count as before, and staples, revocation lists and hooks are
+        asked in every connection. Raises UsageError for a number below 1.
+        """
+        if paths < 1:
+            raise UsageError(f"paths={paths!r} is not a positive number")
+        store = copy.copy(self)
+        store._memory = PathMemory(paths)
+        return store
+
     # -- looking at it -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -220,6 +238,11 @@ class TrustStore:
         :func:`check_name` returned for it, or None to take whatever names the certificate has.
         Raises CertificateError, with the reason and what to do about it.
         """
+        return self._remembered("server", name, chain, now, self._verify_server)
+
+    def _verify_server(
+        self, chain: Sequence[bytes], name: str | None, now: datetime.datetime
+    ) -> list[x509.Certificate]:
         certificates = [parse_certificate(der) for der in chain]
         question = refusal.Question(self, certificates, name, now, client=False)
         if name is None:
@@ -241,10 +264,33 @@ class TrustStore:
         The certificate needs no subjectAltName: what it is called is for the application to
         judge. Raises CertificateError as :meth:`verify_server` does.
         """
+        return self._remembered("client", None, chain, now, self._verify_client)
+
+    def _verify_client(
+        self, chain: Sequence[bytes], name: None, now: datetime.datetime
+    ) -> list[x509.Certificate]:
         certificates = [parse_certificate(der) for der in chain]
-        question = refusal.Question(self, certificates, None, now, client=True)
+        question = refusal.Question(self, certificates, name, now, client=True)
         verifier = self._at(self._client, now).build_client_verifier()
         return _ask(question, lambda leaf, others: verifier.verify(leaf, others).chain)
+
+    def _remembered(
+        self,
+        role: str,
+        name: N,
+        chain: Sequence[bytes],
+        now: datetime.datetime,
+        verify: Callable[[Sequence[bytes], N, datetime.datetime], list[x509.Certificate]],
+    ) -> list[x509.Certificate]:
+        memory = self._memory
+        if memory is None:
+            return verify(chain, name, now)
+        key = memory.key(role, name, chain)
+        path = memory.recall(key, now)
+        if path is None:
+            path = verify(chain, name, now)
+            memory.keep(key, path)
+        return path
 
     @staticmethod
     def _at(policy: PolicyBuilder, now: datetime.datetime) -> PolicyBuilder:
