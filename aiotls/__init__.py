@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .handshake.peek import peek_client_hello
     from .identity import Identity
     from .loop import loop_factory, new_event_loop
+    from .sessions import MemoryReplayGuard
     from .stream_handshake import do_handshake
     from .streams import open_connection, open_unix_connection, start_server, start_unix_server
     from .trust import RevocationLists, TrustStore
@@ -68,6 +69,7 @@ __all__ = [
     "HandshakeBudget",
     "Identity",
     "LiveServerConfig",
+    "MemoryReplayGuard",
     "PassedThrough",
     "Passthrough",
     "ProtocolError",
@@ -130,6 +132,7 @@ _HOMES = {
     "handshake.peek": ("peek_client_hello",),
     "identity": ("Identity",),
     "loop": ("loop_factory", "new_event_loop"),
+    "sessions": ("MemoryReplayGuard",),
     "stream_handshake": ("do_handshake",),
     "streams": ("open_connection", "open_unix_connection", "start_server", "start_unix_server"),
     "trust": ("RevocationLists", "TrustStore"),

@@ -483,7 +483,7 @@ class ServerConfig(Config):
         if self.max_early_data and self.replay_guard is None:
             raise UsageError(
                 "0-RTT data can be replayed: max_early_data needs a replay_guard",
-                hint="ServerConfig(max_early_data=16384, replay_guard=MemoryReplayGuard())",
+                hint="ServerConfig(max_early_data=16384, replay_guard=aiotls.MemoryReplayGuard())",
             )
         if not 0 < self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(f"ticket_lifetime={self.ticket_lifetime} is not within 1 to 604800")

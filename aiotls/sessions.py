@@ -190,7 +190,16 @@ class ReplayGuard(Protocol):
 class MemoryReplayGuard:
     """Remembers ClientHellos in one process (RFC 8446, section 8.2), at most *size* of them.
 
-    When it is full it says no to everything, so that no flood makes it forget.
+    ``ServerConfig(max_early_data=16384, replay_guard=aiotls.MemoryReplayGuard())``
+
+    Whenever it cannot know it says no, and the data is then taken after the handshake:
+
+    - When it is full, so that no flood makes it forget.
+    - In the first 20 seconds of its life, the time for which it is asked to remember: what was
+      accepted before the process was started could be sent to it again.
+
+    It knows of its own process alone. Servers that share tickets have to share the guard too, such
+    as :class:`aiotls.contrib.redis.RedisReplayGuard`.
     """
 
     def __init__(self, size: int = 100_000, clock: Callable[[], float] = time.time) -> None:

@@ -110,7 +110,10 @@ async def accept_early_data(
         return False
     token = offered.binders[0]
     try:
-        return await resolve(config.replay_guard.first_time(token, 2 * AGE_TOLERANCE))
+        new = await resolve(config.replay_guard.first_time(token, 2 * AGE_TOLERANCE))
+        if not isinstance(new, bool):  # what is merely true may be anything: a mistake, a mock
+            raise TypeError(f"first_time() gives a bool, not {type(new).__name__}")
+        return new
     except Exception as error:
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the guard against replays failed: {error!r}"
