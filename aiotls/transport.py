@@ -249,8 +249,13 @@ class TLSTransport(_FlowControlMixin):
         return self._protocol  # type: ignore[return-value]
 
     def is_closing(self) -> bool:
-        """Whether the connection is closed, or about to be."""
-        return self._closing
+        """Whether the connection is closed, or about to be.
+
+        It is too when that below has failed, which is heard of in a later turn of the loop:
+        StreamWriter.drain() yields to the loop only where it sees this, and a task that does
+        nothing but write would otherwise never let it turn.
+        """
+        return self._closing or self._below.is_closing()
 
     # -- reading -------------------------------------------------------------------------------
 

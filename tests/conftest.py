@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 from aiotls import ClientConfig, Identity, ServerConfig, TrustStore
-from tests import certificates
+from tests import certificates, loops
 
 # The machines that run the tests are shared and slow at times; a test's time says nothing there.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -26,8 +26,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def pytest_runtest_teardown() -> Generator[None, object, object]:
     """No end of a test hangs for ever.
 
-    uvloop's Loop.close() does, in C, while a socket is open that a failed test has left behind;
-    pytest-timeout has then given up its timer. A lost process is a failed test with pytest-xdist.
+    Where a loop that is not of tests.loops waits in C, pytest-timeout has given up its timer. A
+    lost process is a failed test with pytest-xdist.
     """
     faulthandler.dump_traceback_later(120, exit=True)
     try:
@@ -62,14 +62,12 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, LoopFactory]:
     """Each asynchronous test runs once on every loop that is installed."""
-    factories: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop}
+    factories: dict[str, LoopFactory] = {"asyncio": loops.SelectorLoop}
     try:
-        import uvloop
+        factories["uvloop"] = loops.uvloop_factory()
     except ImportError:
         if os.environ.get("AIOTLS_REQUIRE_PEERS"):
             raise
-    else:
-        factories["uvloop"] = uvloop.new_event_loop
     return factories
 
 

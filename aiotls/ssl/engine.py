@@ -342,7 +342,7 @@ class Described(Engine):
 class BufferEngine(Engine):
     """A connection between two ``ssl.MemoryBIO``: ``SSLContext.wrap_bio``."""
 
-    __slots__ = ("_end_due", "incoming", "outgoing")
+    __slots__ = ("_end_told", "incoming", "outgoing")
 
     def __init__(
         self,
@@ -357,7 +357,7 @@ class BufferEngine(Engine):
         super().__init__(context, server_side, server_hostname, owner, session)
         self.incoming = incoming
         self.outgoing = outgoing
-        self._end_due = False
+        self._end_told = False
 
     def do_handshake(self) -> None:
         """Goes on with the handshake; raises SSLWantReadError where the peer has to speak."""
@@ -407,12 +407,8 @@ class BufferEngine(Engine):
             if not connection.readable:
                 if size == 0 and buffer is None:
                     return b""
-                self._end_due = False
-                end = self._end()
-                if end is None:
-                    raise errors.want_read()
+                end = self._tell_end()
                 return end if buffer is None else 0
-            self._end_due = connection.peer_closed or connection.error is not None  # type: ignore[unreachable]
         if buffer is None:
             if size < 0:
                 raise ValueError("size should not be negative")
@@ -425,7 +421,18 @@ class BufferEngine(Engine):
         uvloop reads on only as long as there is something here or in the incoming buffer. OpenSSL
         leaves a close_notify in the latter until it is asked for it.
         """
-        return self.connection.readable or int(self._end_due)
+        connection = self.connection
+        if connection.readable or self._end_told:
+            return connection.readable
+        return int(connection.peer_closed or connection.error is not None)
+
+    def _tell_end(self) -> bytes:
+        """What reading comes to when nothing is left; SSLWantReadError where more may come."""
+        ended = self.connection.peer_closed or self.connection.error is not None
+        if not ended:
+            raise errors.want_read()
+        self._end_told = True
+        return self._end() or b""
 
     def write(self, data: Any) -> int:
         """Seals *data* into the outgoing buffer, all of it."""

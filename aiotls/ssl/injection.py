@@ -24,7 +24,8 @@ def inject() -> None:
 
     Call it first, before libraries are imported: some make contexts when they are, and those
     stay OpenSSL's. A RuntimeWarning names the modules that have one. A class that inherits from
-    ``ssl.SSLContext`` is left alone. A second call does nothing.
+    ``ssl.SSLContext`` is left alone. A second call does nothing; neither does one whose warning is
+    made an exception.
     """
     if is_injected():
         return

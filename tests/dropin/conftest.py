@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
 
 import aiotls
+from tests import loops
 
 from .engines import CONTROL, OURS, PAIRINGS, Files, pairing_id
 
@@ -17,15 +19,17 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loops that applications run on, and this package's own."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-        "asyncio": asyncio.SelectorEventLoop,
-        "aiotls": aiotls.loop_factory(asyncio.SelectorEventLoop),
+        "asyncio": loops.SelectorLoop,
+        "aiotls": aiotls.loop_factory(loops.SelectorLoop),
     }
     try:
-        import uvloop
+        uvloop = loops.uvloop_factory()
     except ImportError:
+        if os.environ.get("AIOTLS_REQUIRE_PEERS"):
+            raise
         return factories
-    factories["uvloop"] = uvloop.new_event_loop
-    factories["aiotls-uvloop"] = aiotls.loop_factory(uvloop.new_event_loop)
+    factories["uvloop"] = uvloop
+    factories["aiotls-uvloop"] = aiotls.loop_factory(uvloop)
     return factories
 
 

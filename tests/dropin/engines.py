@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
 import ssl
@@ -102,26 +101,3 @@ PAIRINGS = [
 def pairing_id(pairing: tuple[str, str]) -> str:
     """``aiotls-to-stdlib``."""
     return f"{pairing[0]}-to-{pairing[1]}"
-
-
-def open_sockets() -> set[str]:
-    """The sockets that this process has open."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            name = os.readlink(f"/proc/self/fd/{number}")
-        except OSError:
-            continue
-        if name.startswith("socket:"):
-            found.add(name)
-    return found
-
-
-async def sockets_closed(before: set[str]) -> None:
-    """Returns when no socket is open but those of *before*: uvloop waits for ever for one."""
-    for _ in range(1000):
-        if not open_sockets() - before:
-            await asyncio.sleep(0.05)
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("a socket was left open")
