@@ -255,7 +255,8 @@ class TLSTransport(_FlowControlMixin):
         StreamWriter.drain() yields to the loop only where it sees this, and a task that does
         nothing but write would otherwise never let it turn.
         """
-        return self._closing or self._below.is_closing()
+        below = self._below
+        return self._closing or below is None or below.is_closing()
 
     # -- reading -------------------------------------------------------------------------------
 
