@@ -256,7 +256,7 @@ class TLSTransport(_FlowControlMixin):
         nothing but write would otherwise never let it turn.
         """
         below = self._below
-        return self._closing or below is None or below.is_closing()
+        return self._closing or (below is not None and below.is_closing())
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -459,7 +459,7 @@ class TLSTransport(_FlowControlMixin):
 
     def _refuse(self) -> None:
         """A write that comes too late."""
-        if self._eof_sent and not self._closing:
+        if self._eof_sent and not self.is_closing():
             raise RuntimeError("Cannot call write() after write_eof()")
         self._dropped += 1
         if self._dropped == LOG_THRESHOLD_FOR_CONNLOST_WRITES:
