@@ -21,7 +21,7 @@ from ..crypto import signatures
 from ..delegation import DelegatedCredential, invalid
 from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
 from ..errors import CertificateError, ProtocolError, TLSError
-from ..trust import TrustStore, is_pss_only, parse_certificate
+from ..trust import TrustStore, is_pss_only, parse_certificate, shared
 from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions
 from ..wire.messages import (
@@ -299,7 +299,7 @@ def check_status(config: Config, peer: Peer) -> None:
 
 
 def check_chain(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """A chain of a length that makes sense."""
+    """A chain of a length that makes sense, in bytes that connections to one peer share."""
     if not chain:
         raise ProtocolError(
             Alert.DECODE_ERROR,
@@ -310,7 +310,7 @@ def check_chain(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
         raise CertificateError(
             Alert.BAD_CERTIFICATE, f"the peer sent a chain of {len(chain)} certificates"
         )
-    return chain
+    return tuple(map(shared, chain))
 
 
 def read_chain(certificate: Certificate, asked: Extensions) -> tuple[bytes, ...]:

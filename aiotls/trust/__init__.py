@@ -6,9 +6,16 @@ anchors and which policy that is asked with, and, when the answer is no, an acco
 
 from __future__ import annotations
 
-from .certificates import is_pss_only, parse_certificate
+from .certificates import is_pss_only, parse_certificate, shared
 from .names import check_name
 from .revocation import RevocationLists
 from .store import TrustStore
 
-__all__ = ["RevocationLists", "TrustStore", "check_name", "is_pss_only", "parse_certificate"]
+__all__ = [
+    "RevocationLists",
+    "TrustStore",
+    "check_name",
+    "is_pss_only",
+    "parse_certificate",
+    "shared",
+]

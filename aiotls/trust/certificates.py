@@ -53,6 +53,12 @@ def _parse(der: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(der)
 
 
+@functools.lru_cache(maxsize=256)
+def shared(der: bytes) -> bytes:
+    """*der*, as one object for all the connections whose peer shows the same certificate."""
+    return der
+
+
 def is_pss_only(certificate: x509.Certificate) -> bool:
     """Whether the key signs with ``rsa_pss_pss`` schemes alone (RFC 8446, section 4.2.3).
 

@@ -238,3 +238,15 @@ def test_a_staple_that_cannot_be_had_ends_the_handshake(
     assert isinstance(pair.server_error, ProtocolError)
     assert pair.server_error.alert == Alert.INTERNAL_ERROR
     assert isinstance(pair.server_error.__cause__, OSError)
+
+
+@pytest.mark.parametrize("version", [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3])
+def test_connections_to_one_peer_keep_one_copy_of_its_certificates(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    config = client.replace(max_version=version, session_cache=None)
+    one, other = (connect(config, server).check().client.peer for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert one.chain == other.chain
+    assert all(a is b for a, b in zip(one.chain, other.chain, strict=True))
