@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 SAYS = {
+    "aiohttp_on_aiotls": "hello over TLSv1.3",
     "certificates_on_demand": "this is two.example",
     "echo_streams": "over TLS, there and back",
     "echo_uvloop": "hello from uvloop",
@@ -23,16 +25,27 @@ SAYS = {
     "openssl_blocking_client": "HELLO FROM A PROGRAM THAT BLOCKS",
     "openssl_memory_bio": "carried by hand",
     "openssl_select_client": "HELLO FROM A PROGRAM THAT WAITS WITH SELECT",
+    "pinning": "raw: it is me",
     "protocols": "ARE CAPITALS ANY LOUDER?",
     "remote_key": "signed from afar",
+    "resumption": "early: GET / at once",
+    "resumption_redis": "process 2: resumed",
     "sans_io": "the client read b'pong' and the end",
     "sans_io_trio": "STRUCTURED CONCURRENCY",
     "starttls": "221 bye, in private",
     "tls_in_tls": "for your eyes only",
     "trace_handshake": "HelloRetryRequest",
+    "uvicorn_on_aiotls": "https it is",
 }
 
-NEEDS = {"echo_uvloop": "uvloop", "sans_io_trio": "trio"}
+NEEDS = {
+    "aiohttp_on_aiotls": "aiohttp",
+    "echo_uvloop": "uvloop",
+    "resumption_redis": "redis",
+    "sans_io_trio": "trio",
+    "uvicorn_on_aiotls": "uvicorn",
+}
+PROGRAMS = {"resumption_redis": "redis-server"}
 
 
 def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -52,15 +65,21 @@ def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_it_runs_as_it_stands(path: Path) -> None:
     needed = NEEDS.get(path.stem)
+    program = PROGRAMS.get(path.stem)
+    missing = None
     if needed is not None and importlib.util.find_spec(needed) is None:
+        missing = needed
+    elif program is not None and shutil.which(program) is None:
+        missing = program
+    if missing is not None:
         if os.environ.get("AIOTLS_REQUIRE_PEERS"):
-            pytest.fail(f"{needed} is not installed")
-        pytest.skip(f"{needed} is not installed")
+            pytest.fail(f"{missing} is not installed")
+        pytest.skip(f"{missing} is not installed")
     done = run(path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
-    assert SAYS.get(path.stem, "") in done.stdout
+    assert SAYS[path.stem] in done.stdout
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
