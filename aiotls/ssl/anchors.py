@@ -23,6 +23,7 @@ from ..inspection import certificate_dict
 from ..trust import TrustStore
 from ..trust.certificates import (
     CERTIFICATE_LABELS,
+    UNREADABLE,
     find_extension,
     not_pem_hint,
     pem_blocks,
@@ -135,13 +136,13 @@ class Anchors:
                 # An old root's serial number is not the application's to hear about.
                 warnings.simplefilter("ignore")
                 self.certificates[der] = x509.load_der_x509_certificate(der)
-        except ValueError as error:
+        except UNREADABLE as error:
             raise _bad_pem(f"a certificate in {source} cannot be read: {error}") from error
 
     def _add_revocation_list(self, der: bytes, source: str) -> None:
         try:
             self.revocation_lists[der] = x509.load_der_x509_crl(der)
-        except ValueError as error:
+        except UNREADABLE as error:
             raise _bad_pem(f"a revocation list in {source} cannot be read: {error}") from error
 
     # -- using ---------------------------------------------------------------------------------
