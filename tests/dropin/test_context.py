@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-import aiotls
 import aiotls.ssl
 from tests import certificates
+from tests.engine.test_certificates import staple
 
 from .engines import CONTROL, OURS, Files, client_context, module, server_context
 
@@ -359,13 +359,12 @@ def test_additions(files: Files) -> None:
 
 
 def test_a_staple_reaches_the_client(files: Files) -> None:
-    staple = b"0\x03\n\x01\x06"  # OCSPResponse unauthorized: it says nothing of the certificate
-    plain = certificates.leaf("localhost").identity
-    identity = aiotls.Identity(plain.chain, plain.signer, staple=staple)
+    response = staple()
+    identity = certificates.leaf("localhost").identity.with_staple(response)
     server = aiotls.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_identity(identity)
     pair = Pair(client_context(OURS, files), server).shake_hands()
-    assert pair.client.ocsp_response() == staple
+    assert pair.client.ocsp_response() == response
 
 
 @pytest.mark.parametrize("kind", ["server", "client"])
