@@ -17,6 +17,10 @@ from .wire.messages import Certificate, CompressedCertificate
 
 _Algorithm = CertificateCompressionAlgorithm
 
+ZSTD_WINDOW_LOG = 23
+"""RFC 8878, section 3.1.1.1.2: decoders are to support windows of 8 MiB. A frame's header alone
+can ask for far more, which the decoder would allocate before it has seen the first byte."""
+
 
 def _zlib_decompress(data: bytes, limit: int) -> bytes:
     machine = zlib.decompressobj()
@@ -56,7 +60,8 @@ except ImportError:
 else:
 
     def _zstd_decompress(data: bytes, limit: int) -> bytes:
-        output: bytes = zstd.ZstdDecompressor().decompress(data, limit)
+        options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
+        output: bytes = zstd.ZstdDecompressor(options=options).decompress(data, limit)
         return output
 
     COMPRESS[_Algorithm.ZSTD] = zstd.compress

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
 Bytes = bytes | bytearray | memoryview
 
+MAX_TICKETS = 256
+"""Tickets that a client takes on one connection; what comes after them is dropped. Each costs a
+derivation of keys, and a call to the cache, which may be a task that is not soon done."""
+
 
 class TLSConnection:
     """One side of a TLS connection: a client with a ClientConfig, a server with a ServerConfig.
@@ -114,6 +118,7 @@ class TLSConnection:
         self._readable = 0
         self._empty_records = 0
         self._warnings = 0
+        self._tickets = 0
 
     def __repr__(self) -> str:
         role = "server" if self.server_side else "client"
@@ -480,6 +485,7 @@ class TLSConnection:
             self._send_alert(AlertLevel.WARNING, Alert.NO_RENEGOTIATION)
             return
         if tls13 and kind == HandshakeType.CERTIFICATE_REQUEST and not self.server_side:
+            self._late_authentication().admit()
             self._do(self._answer(body))
             return
         if self._late is not None and self._late.requests:
@@ -542,6 +548,9 @@ class TLSConnection:
 
     def _take_ticket(self, message: NewSessionTicket) -> None:
         message.extensions.check(Context.NEW_SESSION_TICKET)
+        self._tickets += 1
+        if self._tickets > MAX_TICKETS:
+            return
         config = self.config
         session = receive_ticket(self._established(), message, config.clock())
         if session is None or not isinstance(config, ClientConfig) or config.session_cache is None:

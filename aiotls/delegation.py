@@ -155,7 +155,10 @@ class DelegatedCredential:
 
     def verify(self, leaf: x509.Certificate, der: bytes, now: datetime.datetime) -> Any:
         """The delegated key, if the certificate vouches for it now; raises ProtocolError."""
-        end = leaf.not_valid_before_utc + datetime.timedelta(seconds=self.valid_time)
+        try:
+            end = leaf.not_valid_before_utc + datetime.timedelta(seconds=self.valid_time)
+        except OverflowError:
+            raise invalid("it ends after the last year that there is") from None
         if now >= end:
             raise invalid("it has expired")
         if end - now > MAX_VALIDITY:

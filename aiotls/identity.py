@@ -36,6 +36,7 @@ from .trust.certificates import (
     is_pss_only,
     not_pem_hint,
     pem_blocks,
+    title,
     to_der,
 )
 from .trust.names import covers, parse_address
@@ -256,7 +257,7 @@ class Identity:
         return signer.sign(data, scheme)
 
     def __repr__(self) -> str:
-        names = ", ".join(self.names[:3]) or self.certificate.subject.rfc4514_string()
+        names = ", ".join(self.names[:3]) or title(self.certificate)
         return f"<Identity {names}{', …' if len(self.names) > 3 else ''}>"
 
 

@@ -39,6 +39,10 @@ _LAYOUT = struct.Struct(">BHHQIII?BBB")
 """Layout, version, suite, created (ms), lifetime, age_add, max_early_data, extended master secret,
 and the lengths of secret, application protocol and server name, which follow; then the chain."""
 
+_LAST_MOMENT = 1 << 48
+"""Milliseconds. A float of seconds is exact to the millisecond up to here (the year 10889), so
+that a session that is read is written back as it was."""
+
 MAX_CHAIN_IN_TICKET = 16_384
 """Bytes of client certificates that a ticket may carry; a longer chain is not resumed."""
 
@@ -124,6 +128,8 @@ class Session:
         secret, alpn, text = map(reader.take, lengths)
         if not secret:
             raise DecodeError("a session without a secret")
+        if created > _LAST_MOMENT:
+            raise DecodeError("a session from a time that no clock shows")
         try:
             name = text.decode()
         except UnicodeDecodeError as error:

@@ -100,8 +100,8 @@ async def accept_early_data(
     offered = hello.extensions.get(ext.PRE_SHARED_KEY)
     if index != 0 or session is None or offered is None or config.replay_guard is None:
         return False
-    if not config.max_early_data or not session.max_early_data:
-        return False
+    if not 0 < session.max_early_data <= config.max_early_data:
+        return False  # the ticket may have promised more than this server takes by now
     if session.suite != suite.code or session.alpn != alpn:
         return False
     now = config.clock()

@@ -38,6 +38,10 @@ ORDER = (HandshakeType.CERTIFICATE, HandshakeType.CERTIFICATE_VERIFY, HandshakeT
 MAX_REQUESTS = 8
 """Requests that may be unanswered at a time; each costs some memory on both sides."""
 
+MAX_ANSWERS = 64
+"""Requests that a client obeys on one connection. Each costs a signature, and an answer far larger
+than itself, which a server that does not read leaves lying in this side's memory."""
+
 
 class LateAuthentication:
     """What one side knows of requests and answers after the handshake."""
@@ -53,8 +57,18 @@ class LateAuthentication:
         self._writer = writer
         self._answer = Answer()
         self._answering = 0
+        self._asked = 0
 
     # -- the client's half ---------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """One more CertificateRequest has come; raises ProtocolError where there are too many."""
+        self._asked += 1
+        if self._asked > MAX_ANSWERS:
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the server asks for certificates without end",
+            )
 
     async def answer(self, request: CertificateRequest) -> bytes:
         """The client's answer as handshake messages, in one piece (section 4.4)."""

@@ -141,6 +141,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
     if groups is None or entries is None:
         missing = "supported_groups" if groups is None else "key_share"
         raise ProtocolError(Alert.MISSING_EXTENSION, f"the client sent no {missing}")
+    offered_groups = frozenset(groups)  # both lists may have thousands of entries
     shares: dict[int, bytes] = {}
     for entry in entries:
         if entry.group in shares:
@@ -149,7 +150,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
                 "the client sent two key shares for one group",
                 reason="DUPLICATE_KEY_SHARE",
             )
-        if entry.group not in groups:
+        if entry.group not in offered_groups:
             raise ProtocolError(
                 Alert.ILLEGAL_PARAMETER,
                 f"the client sent a key share of {NamedGroup.label(entry.group)}, which is not "
@@ -157,7 +158,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
                 reason="WRONG_CURVE",
             )
         shares[entry.group] = entry.key_exchange
-    common = [group for group in config.groups if group in groups]
+    common = [group for group in config.groups if group in offered_groups]
     if not common:
         offered = NamedGroup.listing(groups)
         raise ProtocolError(

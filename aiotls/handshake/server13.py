@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ServerConfig
@@ -155,7 +156,7 @@ async def server13(
         early_data=early_data,
     )
     await send_tickets(channel, config, hello, established)
-    return established
+    return replace(established, resumption_secret=b"")  # no other ticket is made from it
 
 
 async def ask_again(

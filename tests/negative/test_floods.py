@@ -1,0 +1,163 @@
+"""What must not cost one side far more than it costs the other."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import time
+from dataclasses import replace
+
+import pytest
+
+from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
+from aiotls.compression import COMPRESS, DECOMPRESS
+from aiotls.connection import MAX_TICKETS
+from aiotls.delegation import DelegatedCredential
+from aiotls.enums import (
+    Alert,
+    CertificateCompressionAlgorithm,
+    ContentType,
+    SignatureScheme,
+)
+from aiotls.errors import ProtocolError
+from aiotls.handshake.post_auth import MAX_ANSWERS
+from aiotls.handshake.selection import choose_group
+from aiotls.sessions import MAX_LIFETIME, MemoryReplayGuard, MemorySessionCache, Session
+from aiotls.wire import extensions as ext
+from aiotls.wire.extensions import Extensions, KeyShareEntry
+from aiotls.wire.messages import ClientHello, NewSessionTicket
+from tests import certificates
+from tests.engine.pair import Pair, connect
+
+
+def test_client_obeys_a_bounded_number_of_certificate_requests(
+    client: ClientConfig,
+    server: ServerConfig,
+    client_identity: Identity,
+    client_trust: TrustStore,
+) -> None:
+    """RFC 8446, section 4.6.2 sets no limit; each costs a signature and a long answer."""
+    client = client.replace(post_handshake_auth=True, identity=client_identity)
+    pair = connect(client, server.replace(trust=client_trust)).check()
+    for _ in range(MAX_ANSWERS):
+        pair.server.request_certificate()
+        pair.pump()
+    pair.check()
+    pair.server.request_certificate()
+    pair.pump()
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+class _Counting(MemorySessionCache):
+    def __init__(self) -> None:
+        super().__init__()
+        self.puts = 0
+
+    def put(self, key: bytes, session: Session) -> None:
+        self.puts += 1
+        super().put(key, session)
+
+
+def test_client_takes_a_bounded_number_of_tickets(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 4.6.1: any number may be sent. Data after them arrives all the same."""
+    cache = _Counting()
+    pair = connect(client.replace(session_cache=cache), server.replace(tickets=0)).check()
+    ticket = NewSessionTicket(100, 0, b"\0", b"ticket", Extensions()).encode()
+    for _ in range(MAX_TICKETS + 100):
+        pair.server._writer.write(ContentType.HANDSHAKE, ticket)
+    pair.server.write(b"data")
+    pair.pump()
+    pair.check()
+    assert cache.puts == MAX_TICKETS
+    assert pair.client.read() == b"data"
+
+
+def test_long_lists_of_groups_and_of_shares_cost_a_bounded_time(server: ServerConfig) -> None:
+    """Each share is looked up among the groups: without a set, a ClientHello of 64 KB would cost
+    tens of millions of comparisons.
+    """
+    shares = tuple(KeyShareEntry(0x4000 + number, b"x") for number in range(5000))
+    groups = (0x3000,) * 13_000 + tuple(share.group for share in shares)
+    rows = [(ext.SUPPORTED_GROUPS, groups), (ext.KEY_SHARE, shares)]
+    hello = ClientHello(
+        random=bytes(32),
+        session_id=b"",
+        cipher_suites=(0x1301,),
+        extensions=Extensions.build(rows),
+    )
+    parsed = ClientHello.parse(hello.encode()[4:])
+    begin = time.process_time()
+    with pytest.raises(ProtocolError) as caught:
+        choose_group(server, parsed)
+    assert caught.value.alert == Alert.HANDSHAKE_FAILURE
+    assert time.process_time() - begin < 0.2
+
+
+def test_a_zstd_frame_does_not_name_its_own_window() -> None:
+    """RFC 8878, section 3.1.1.1.2: 8 MiB, whatever the header of a frame of ten bytes says."""
+    algorithm = CertificateCompressionAlgorithm.ZSTD
+    if algorithm not in DECOMPRESS:
+        pytest.skip("zstd is not installed")
+    good = COMPRESS[algorithm](bytes(5000))
+    assert DECOMPRESS[algorithm](good, 5001) == bytes(5000)
+    header = b"\x28\xb5\x2f\xfd\x00"  # the magic number; no content size, so a window is named
+    block = b"\x01\0\0"  # the last one, raw and empty
+    for exponent, taken in ((13, True), (14, False), (17, False), (21, False)):
+        frame = header + bytes([exponent << 3]) + block
+        if taken:
+            assert DECOMPRESS[algorithm](frame, 100) == b""
+        else:
+            with pytest.raises(Exception, match="memory"):
+                DECOMPRESS[algorithm](frame, 100)
+
+
+def test_a_delegated_credential_ends_within_the_calendar() -> None:
+    """RFC 9345, section 4.1.3: an overflow is an end too far away, and nothing of ours."""
+    begin = datetime.datetime(9990, 1, 1, tzinfo=datetime.UTC)
+    late = certificates.leaf("localhost", begins=begin, ends=begin + datetime.timedelta(1))
+    scheme = SignatureScheme.ecdsa_secp256r1_sha256
+    credential = DelegatedCredential((1 << 32) - 1, scheme, b"key", scheme, b"signature")
+    with pytest.raises(ProtocolError) as caught:
+        credential.verify(late.certificate, late.der, begin)
+    assert caught.value.alert == Alert.ILLEGAL_PARAMETER
+
+
+def test_early_data_is_refused_where_the_ticket_promised_more(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 4.2.10: a client may send all that its ticket allows, so a server that
+    takes less by now refuses early data as a whole, and does not end the connection over it.
+    """
+    guard = MemoryReplayGuard(clock=itertools.count(1.0, 1e9).__next__)
+    server = server.replace(max_early_data=1 << 15, replay_guard=guard)
+    for now, accepted in ((server, True), (server.replace(max_early_data=1 << 10), False)):
+        connect(client, server).check()
+        early = TLSConnection(client, "localhost", early_data=bytes(1 << 14), replay=True)
+        pair = Pair(early, TLSConnection(now))
+        pair.pump()
+        pair.check()
+        assert pair.server.established is not None
+        assert pair.server.established.resumed
+        assert pair.server.early_data_accepted is accepted
+        assert pair.server.read() == bytes(1 << 14)
+
+
+def test_a_session_has_a_time_that_a_clock_can_show() -> None:
+    session = Session(version=0x0304, suite=0x1301, secret=bytes(32), created=1e9, lifetime=60)
+    assert Session.decode(session.encode()) == session
+    for created in (1 << 49, 0xBF6E2B6E6E6E6E7D):
+        with pytest.raises(ProtocolError):
+            Session.decode(replace(session, created=created / 1000).encode())
+    assert session.expired(1e9 + MAX_LIFETIME)
+
+
+def test_an_identity_with_an_unreadable_subject_has_a_repr() -> None:
+    """A name is only read when it is asked for, and must not fail then."""
+    issued = certificates.leaf(common_name="fine", alternative_names=False)
+    broken = issued.der.replace(b"fine", b"fi\xff\xff")
+    assert broken != issued.der
+    identity = Identity([broken], issued.key)
+    assert "unreadable" in repr(identity)
