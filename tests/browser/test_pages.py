@@ -74,6 +74,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the benchmarks draw, of a run in their smallest form."""
+    path = tmp_path_factory.mktemp("figures") / "figures.html"
+    command = [sys.executable, "-m", "tests.benchmarks", "--smallest", "--page", str(path)]
+    command += ["--only", "request|in memory: full|idle memory|live"]
+    command += ["--stacks", "tcp,ssl,aiotls", "--loops", "asyncio"]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, timeout=100)
+    return path
+
+
 def test_a_click_on_a_flight_opens_its_message(browser: Chromium, page: Path) -> None:
     browser.open(page.as_uri())
     assert browser.run("document.title") == "A handshake"
@@ -96,15 +107,36 @@ def test_a_field_lights_up_its_bytes(browser: Chromium, page: Path) -> None:
     assert re.fullmatch(r"[0-9a-f]{2}( [0-9a-f]{2}){2}", browser.run(lit)[0])
 
 
+OUTSIDE = (
+    "[...document.querySelectorAll('svg')].flatMap(svg => { const box ="
+    " svg.getBoundingClientRect(); return [...svg.querySelectorAll('text')].filter(e => { const r"
+    " = e.getBoundingClientRect(); return r.bottom > box.bottom + 1 || r.right > box.right + 1"
+    " || r.left < box.left - 1 || r.top < box.top - 1; }).map(e => e.textContent); })"
+)
+"""The labels that a drawing has no room for."""
+
+
+def test_the_bars_of_the_benchmarks_have_room_for_their_labels(
+    browser: Chromium, figures: Path
+) -> None:
+    browser.open(figures.as_uri())
+    assert browser.run("document.title") == "aiotls: benchmarks"
+    assert browser.run("document.querySelectorAll('svg').length") == 4
+    assert browser.run(OUTSIDE) == []
+    widths = browser.run("[...document.querySelectorAll('rect')].map(e => e.width.baseVal.value)")
+    assert min(widths) > 0
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth") is True
+    requested = [
+        event["params"]["request"]["url"]
+        for event in browser.events
+        if event.get("method") == "Network.requestWillBeSent"
+    ]
+    assert requested == [figures.as_uri()]
+
+
 def test_the_drawing_has_room_for_all_its_labels(browser: Chromium, page: Path) -> None:
     browser.open(page.as_uri())
-    outside = browser.run(
-        "(() => { const box = document.querySelector('svg').getBoundingClientRect();"
-        "return [...document.querySelectorAll('svg text')].filter(e => { const r ="
-        " e.getBoundingClientRect(); return r.bottom > box.bottom + 1 || r.right > box.right + 1"
-        " || r.left < box.left - 1 || r.top < box.top - 1; }).map(e => e.textContent); })()"
-    )
-    assert outside == []
+    assert browser.run(OUTSIDE) == []
     overlapping = browser.run(
         "(() => { const boxes = [...document.querySelectorAll('svg a text')].map("
         "e => e.getBoundingClientRect()); return boxes.filter((a, i) => boxes.some((b, j) =>"
