@@ -10,6 +10,7 @@ from .ciphers import *
 from .connection import SSL as SSL
 from .constants import *
 from .context import *
+from .early import *
 from .errors import *
 from .findings import *
 from .reasons import *

@@ -154,6 +154,10 @@ class SSL:
         self.session: SSL_SESSION | None = None
         self.session_to_resume: SSL_SESSION | None = None
         self.verify_result = X509_V_OK
+        self.early_output = b""
+        """On a client: what goes ahead of the handshake."""
+        self.early_input: bytearray | None = None
+        """On a server that reads early data: what has come of it and was not read."""
         self._spoke_tls = False
         """Whether the peer has ever sent anything that looked like a record."""
         self.hooks = Hooks(self)
@@ -252,7 +256,10 @@ class SSL:
         The session stays, unless the connection was in use and nobody has closed it; a client
         resumes it.
         """
+        self.early_output, self.early_input = b"", None
         kept = None
+        if not (self.shutdown or self.in_init or self.in_before):
+            self.forget_session()
         if self.shutdown or self.in_init or self.in_before:
             kept = self.current_cipher, self.peer_certificate, self.sent_chain
             session = self.session
@@ -357,10 +364,10 @@ class SSL:
             raise_ssl(SSL_R_CONNECTION_TYPE_NOT_SET)
             return -1
         if self.in_init or self.in_before:
-            return self._shake_hands()
+            return self.shake_hands()
         return 1
 
-    def _shake_hands(self) -> int:
+    def shake_hands(self) -> int:
         """Goes on with whatever keeps the connection in init."""
         method = self.ctx.method
         if not (method.server if self.server else method.client):
@@ -391,7 +398,9 @@ class SSL:
             self.fatal(SSL_R_NO_PROTOCOLS_AVAILABLE, None)
             return False
         try:
-            self.connection = TLSConnection(self.hooks.configure(), self.hooks.server_name)
+            self.connection = TLSConnection(
+                self.hooks.configure(), self.hooks.server_name, early_data=self.early_output
+            )
         except UsageError as error:
             self.fatal(SSL_R_NO_CIPHERS_AVAILABLE, None, str(error))
             return False
@@ -670,6 +679,7 @@ class SSL:
         if isinstance(error, AlertReceived):
             self._saw_alert(SSL3_AL_FATAL, error.alert)
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
+            self.forget_session()
         reason, data = self._reason_of(error)
         progress = self.progress
         no_version = progress.version is None or (not self.server and progress.retrying)
@@ -790,7 +800,7 @@ class SSL:
             return 0, b""
         set_errno(0)
         if self.in_init:
-            ret = self._shake_hands()
+            ret = self.shake_hands()
             if ret <= 0:
                 return -1, b""
         self.rwstate = SSL_NOTHING
@@ -825,7 +835,7 @@ class SSL:
                 return 0
             if connection.chores:
                 self.in_init = True
-                ret = self._shake_hands()
+                ret = self.shake_hands()
                 if ret <= 0:
                     return -1
             if self._post_message and not self.settings.mode & SSL_MODE_AUTO_RETRY:
@@ -877,6 +887,7 @@ class SSL:
             raise_ssl(SSL_AD_REASON_OFFSET + error.alert, f"SSL alert number {error.alert}")
             self.failed = self.in_init = True
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
+            self.forget_session()
             return 0
         reason, data = self._reason_of(error)
         self._unread = True if error.reason in UNREAD_LATER else None
@@ -910,7 +921,7 @@ class SSL:
         if pending is None and self._key_update_due():
             self.in_init = True
         if self.in_init:
-            ret = self._shake_hands()
+            ret = self.shake_hands()
             if ret <= 0:
                 return -1, 0
         if self._write is not None:
@@ -1042,6 +1053,12 @@ class SSL:
         self.session = SSL_SESSION(session, established)
         self.session.verify_result = self.verify_result
         self.hooks.keep(self.session)
+
+    def forget_session(self) -> None:
+        """The session has failed: the application must not use it again."""
+        callback, session = self.ctx.remove_session_cb, self.session
+        if callback is not None and session is not None and session.session is not None:
+            self.call(callback, self.ctx, session, default=None)
 
     def slot(self) -> SessionSlot:
         """Where the engine finds the session to resume, and puts those that it is given."""

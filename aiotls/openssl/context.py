@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import ClientConfig, Config, ServerConfig
 from ..identity import Identity
-from ..sessions import MemorySessionStore, TicketKey, TicketKeyRing
+from ..sessions import MemoryReplayGuard, MemorySessionStore, TicketKey, TicketKeyRing
 from .constants import SSL_SESS_CACHE_SERVER, TLS_ANY_VERSION
 from .errors import ERR_R_PASSED_NULL_PARAMETER, raise_ssl
 from .settings import Settings
@@ -81,6 +81,7 @@ class SSL_CTX:
         self.ticket_keys = TicketKeyRing()
         self.ticket_secret = b""
         self.session_store = MemorySessionStore()
+        self.replay_guard = MemoryReplayGuard()
         self.data: dict[int, Any] = {}
         self._completed: dict[bytes, tuple[Identity, Identity]] = {}
 

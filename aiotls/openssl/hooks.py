@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import CertificateQuery, ClientConfig, ClientHelloInfo, Config, ServerConfig
 from ..enums import Alert, NamedGroup, ProtocolVersion
-from ..errors import ProtocolError, TLSError, UsageError
+from ..errors import DecodeError, ProtocolError, TLSError, UsageError
 from ..handshake.selection import choose_group, choose_suite
 from ..identity import Identity
+from ..sessions import Session
 from ..wire import extensions as ext
 from .ciphers import in_order_of
 from .constants import (
@@ -28,6 +29,12 @@ from .constants import (
     SSL_RETRY_VERIFY,
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_SERVER,
+    SSL_TICKET_EMPTY,
+    SSL_TICKET_NO_DECRYPT,
+    SSL_TICKET_RETURN_ABORT,
+    SSL_TICKET_RETURN_USE,
+    SSL_TICKET_RETURN_USE_RENEW,
+    SSL_TICKET_SUCCESS,
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
@@ -126,6 +133,9 @@ class Hooks:
             "ticket_keys": _Tickets(self._ssl),
             "session_store": ctx.session_store if stateful else None,
             "ticket_lifetime": max(1, min(ctx.session_timeout, 604_800)),
+            "max_early_data": max(0, min(self._ssl.settings.max_early_data, 1 << 20)),
+            # Without a guard no early data is taken: only SSL_read_early_data() asks for it.
+            "replay_guard": ctx.replay_guard if self._ssl.early_input is not None else None,
         }
 
     # -- asking --------------------------------------------------------------------------------
@@ -367,8 +377,34 @@ class _Tickets:
         return ctx.ticket_keys.seal(state)
 
     def open(self, ticket: bytes) -> bytes | None:
-        """What is in a ticket."""
-        return self._ssl.ctx.ticket_keys.open(ticket)
+        """What is in a ticket, if the application has nothing against it."""
+        ctx = self._ssl.ctx
+        state = ctx.ticket_keys.open(ticket)
+        if ctx.decrypt_ticket_cb is None:
+            return state
+        session, status = None, SSL_TICKET_NO_DECRYPT
+        if state is not None:
+            try:
+                session, status = SSL_SESSION(Session.decode(state)), SSL_TICKET_SUCCESS
+            except DecodeError:
+                state = None
+        elif not ticket:
+            status = SSL_TICKET_EMPTY
+        name = ticket[:16]
+        answer = self._ssl.call(
+            ctx.decrypt_ticket_cb,
+            self._ssl,
+            session,
+            name,
+            len(name),
+            status,
+            ctx.ticket_arg,
+            default=SSL_TICKET_RETURN_ABORT,
+        )
+        if answer == SSL_TICKET_RETURN_ABORT:
+            raise UsageError("the ticket callback refused")
+        used = (SSL_TICKET_RETURN_USE, SSL_TICKET_RETURN_USE_RENEW)
+        return state if answer in used else None
 
 
 def _code_and(answer: Any, alert: Alert) -> tuple[int, Alert]:

@@ -710,11 +710,3 @@ def SSL_set_session(ssl: SSL, session: SSL_SESSION | None) -> int:
 def SSL_session_reused(ssl: SSL) -> int:
     """1 where a session was resumed."""
     return int(check_ssl(ssl).resumed)
-
-
-def SSL_get_early_data_status(ssl: SSL) -> int:
-    """What became of the early data: ``SSL_EARLY_DATA_…``."""
-    connection = check_ssl(ssl).connection
-    if connection is None or not connection.handshake_complete:
-        return 0
-    return 2 if connection.early_data_accepted else 0

@@ -45,12 +45,13 @@ class Link:
         self.client: Any = o.SSL_new(client_ctx)
         self.server: Any = o.SSL_new(server_ctx)
         one, other = o.BIO_new(o.BIO_s_mem()), o.BIO_new(o.BIO_s_mem())
-        for ssl, rbio, wbio in ((self.client, one, other), (self.server, other, one)):
+        ends: list[tuple[Any, Any, Any]] = [(self.client, one, other), (self.server, other, one)]
+        for ssl, rbio, wbio in ends:
             for bio in (rbio, wbio):
                 o.BIO_up_ref(bio)
             o.SSL_set_bio(ssl, rbio, wbio)
-        o.SSL_set_connect_state(self.client)
-        o.SSL_set_accept_state(self.server)
+        o.SSL_set_connect_state(ends[0][0])
+        o.SSL_set_accept_state(ends[1][0])
 
     def drive(self, turns: int = 20) -> list[tuple[str, int]]:
         """Repeats both calls until both are done: what was waited for besides bytes."""
