@@ -230,6 +230,9 @@ class Handshake(Phase):
         """The transport below is connected: the handshake begins."""
         below: asyncio.Transport = transport  # type: ignore[assignment]
         upper = self.transport
+        if upper._closing:  # abandoned before it began, and uvloop goes on connecting
+            below.abort()
+            return
         self.below = upper._below = below
         loop = upper._loop
         self.timer = loop.call_later(self.timeout, self._timed_out)

@@ -205,7 +205,7 @@ def _for_server(alert: int) -> str | None:
 def _cut_for_server(expecting: str) -> str:
     if "client_hello" in expecting:
         return "Health checks and port scanners do that."
-    return "Clients that refuse a certificate without an alert do that."
+    return "Clients that give up do that, and those that refuse a certificate without an alert."
 
 
 # -- for both --------------------------------------------------------------------------------------
