@@ -190,6 +190,6 @@ def may_delegate(leaf: x509.Certificate) -> bool:
         extensions = leaf.extensions
         usage = extensions.get_extension_for_oid(DELEGATION_USAGE)
         key_usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return False
     return not usage.critical and key_usage.digital_signature

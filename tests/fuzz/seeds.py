@@ -10,9 +10,13 @@ import datetime
 import sys
 from collections.abc import Iterator
 
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+from cryptography.x509 import ocsp
 
-from aiotls import TLSConnection
+from aiotls import Identity, TLSConnection
+from aiotls.identity import LocalSigner
 from aiotls.wire.messages import Message
 from tests import certificates
 from tests.engine.pair import Pair, mutate
@@ -31,6 +35,31 @@ def make_credentials() -> None:
         number = 100 + len(name) + len(host)
         issued = certificates.leaf(host, issuer=root, number=number, **times)
         (world.HERE / f"{name}.pem").write_bytes(issued.chain_pem)
+
+
+def make_staple(leaf: Identity, issuer: x509.Certificate) -> bytes:
+    """An OCSP response that says that *leaf* is good, signed by its own key: the authority's was
+    not kept, and the target can believe what it cannot verify.
+    """
+    assert isinstance(leaf.signer, LocalSigner)
+    now = datetime.datetime.fromtimestamp(world.NOW, datetime.UTC)
+    response = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=leaf.certificate,
+            issuer=issuer,
+            algorithm=hashes.SHA1(),
+            cert_status=ocsp.OCSPCertStatus.GOOD,
+            this_update=now,
+            next_update=ENDS,
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, leaf.certificate)
+        .certificates([issuer])
+        .sign(leaf.signer.key, hashes.SHA256())  # type: ignore[arg-type]
+    )
+    return response.public_bytes(Encoding.DER)
 
 
 def messages() -> Iterator[tuple[str, bool, bytes]]:
@@ -73,6 +102,12 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
             yield "handshake", f"{scenario}-{role}-flip", bytes([index, role, 1, 0, 40, 255] * 2)
         yield "wire", scenario, bytes([index])
     yield "handshake", "post", bytes([0, 0]) + bytes(8) + bytes([7, 22, 5, 24, 0, 0, 1, 1])
+    mutual = world.SCENARIOS.index("mutual")
+    yield (
+        "handshake",
+        "late",
+        bytes([mutual, 0]) + bytes(12) + bytes([255, 0, 241, 255, 1, 0, 9, 1]),
+    )
     yield "records", "whole", bytes([0, 23, 5]) + b"hello" + bytes([1, 22, 2]) + b"hi"
     trust, server, client = world.credentials()
     root = trust.certificates[0]
@@ -83,6 +118,9 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
         "client",
         bytes([1]) + b"".join(len(der).to_bytes(2, "big") + der for der in client.chain),
     )
+    response = make_staple(server, root)
+    yield "staple", "signed", b"\0" + response
+    yield "staple", "believed", b"\1" + response
     for name in ("server", "client", "authority"):
         yield "pem", name, b"\0" + (world.HERE / f"{name}.pem").read_bytes()
     yield "pem", "trust", b"\1" + (world.HERE / "authority.pem").read_bytes()

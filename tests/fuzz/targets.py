@@ -21,6 +21,8 @@ from aiotls.crypto.suites import SUITES
 from aiotls.delegation import DelegatedCredential
 from aiotls.enums import NamedGroup, SignatureScheme
 from aiotls.errors import ProtocolError
+from aiotls.handshake import staple as ocsp
+from aiotls.handshake.post_auth import MAX_REQUESTS
 from aiotls.record import RecordReader
 from aiotls.sessions import Session
 from aiotls.trace.dissect import dissect
@@ -259,14 +261,43 @@ def handshake(data: bytes) -> None:
                 target.write(script.some())
             elif choice < 240 and first is not None and first.version == 0x0304:
                 hostile.key_update(bool(choice & 1))
-            else:
+            elif choice < 250 or scenario != "mutual":
                 _move(hostile, target, guarded=False)
+            elif first is not None and first.transcript is not None:
+                _authenticate_late(*ends, script, edited=not hostile_server)
         _move(hostile, target, guarded=False)
         _move(target, hostile, guarded=True)
     _end(target)
 
 
 _KINDS = (22, 23, 21, 20)
+
+
+def _authenticate_late(
+    client: TLSConnection, server: TLSConnection, script: Script, *, edited: bool
+) -> None:
+    """The server asks for a certificate after the handshake; a hostile client's answer is *edited*.
+
+    What a hostile server asks is edited as any message: it writes what it likes.
+    """
+    late = server._late_authentication()
+    if len(late.requests) >= MAX_REQUESTS:
+        return
+    server.request_certificate()
+    if not edited:
+        return
+    server.data_to_send()
+    (*_, request) = late.requests.values()
+    answering = client._late_authentication().answer(request)
+    try:
+        answering.send(None)
+    except StopIteration as stop:
+        flight = bytearray(stop.value)
+    else:
+        raise AssertionError("there are no hooks here")
+    for _ in range(script.number() % 4):
+        flight[script.number(2) % len(flight)] ^= script.number()
+    client._writer.write(22, bytes(flight))
 
 
 def _edit(hostile: TLSConnection, script: Script) -> None:
@@ -395,6 +426,22 @@ def path(data: bytes) -> None:
         _is_ours(error)
 
 
+def staple(data: bytes) -> None:
+    """An OCSP response about a certificate, believed to be signed or not: refused or good."""
+    if not data:
+        return
+    trust, leaf, _ = world.credentials()
+    verifies = ocsp._verifies
+    if data[0] & 1:
+        ocsp._verifies = lambda response, signer: True
+    try:
+        ocsp.check_staple(data[1:], (leaf.certificate, trust.certificates[0]), NOW)
+    except ProtocolError:
+        pass
+    finally:
+        ocsp._verifies = verifies
+
+
 def pem(data: bytes) -> None:
     """What a user gives as PEM: it is read, or a UsageError says what is wrong with it."""
     script = Script(data)
@@ -516,6 +563,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         wire,
         handshake,
         path,
+        staple,
         pem,
         der,
         tickets,

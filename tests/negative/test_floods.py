@@ -8,8 +8,12 @@ import time
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
+from aiotls import CertificateError, ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
 from aiotls.compression import COMPRESS, DECOMPRESS
 from aiotls.connection import MAX_TICKETS
 from aiotls.delegation import DelegatedCredential
@@ -22,6 +26,7 @@ from aiotls.enums import (
 from aiotls.errors import ProtocolError
 from aiotls.handshake.post_auth import MAX_ANSWERS
 from aiotls.handshake.selection import choose_group
+from aiotls.handshake.staple import MAX_RESPONDERS, check_staple
 from aiotls.sessions import MAX_LIFETIME, MemoryReplayGuard, MemorySessionCache, Session
 from aiotls.wire import extensions as ext
 from aiotls.wire.extensions import Extensions, KeyShareEntry
@@ -161,3 +166,45 @@ def test_an_identity_with_an_unreadable_subject_has_a_repr() -> None:
     assert broken != issued.der
     identity = Identity([broken], issued.key)
     assert "unreadable" in repr(identity)
+
+
+@pytest.mark.parametrize("others", [0, MAX_RESPONDERS - 1, MAX_RESPONDERS])
+def test_a_bounded_number_of_responders_is_looked_at(others: int) -> None:
+    """RFC 6960, section 4.2.2.2: a response may bring certificates; each costs verifications."""
+    purposes = (ExtendedKeyUsageOID.OCSP_SIGNING,)
+    many = [certificates.leaf(number=number, purposes=purposes) for number in range(1, others + 2)]
+    issuer, leaf = certificates.authority(), certificates.leaf()
+    now = datetime.datetime.now(datetime.UTC)
+    response = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=leaf.certificate,
+            issuer=issuer.certificate,
+            algorithm=hashes.SHA1(),
+            cert_status=ocsp.OCSPCertStatus.GOOD,
+            this_update=now,
+            next_update=now + datetime.timedelta(hours=1),
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, many[-1].certificate)
+        .certificates([responder.certificate for responder in many])
+        .sign(many[-1].key, hashes.SHA256())
+    )
+    path = (leaf.certificate, issuer.certificate)
+    data = response.public_bytes(Encoding.DER)
+    if others < MAX_RESPONDERS:
+        check_staple(data, path, now)
+    else:
+        with pytest.raises(CertificateError, match="not signed"):
+            check_staple(data, path, now)
+
+
+def test_a_staple_that_cannot_be_read_is_no_error_of_ours() -> None:
+    """Every byte of it is the peer's: wherever it breaks, that is a bad response."""
+    now = datetime.datetime.now(datetime.UTC)
+    path = (certificates.leaf().certificate, certificates.authority().certificate)
+    for data in (b"", b"\x30", b"\x30\x03\x0a\x01\x01", b"\x30\x03\x0a\x01\x00", b"\xff" * 50):
+        with pytest.raises(CertificateError) as caught:
+            check_staple(data, path, now)
+        assert caught.value.alert == Alert.BAD_CERTIFICATE_STATUS_RESPONSE

@@ -1,0 +1,184 @@
+"""What must not be seen, and what must not be kept."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import traceback
+import types
+from typing import Any
+
+import pytest
+
+from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
+from aiotls.config import ClientAuth, ExternalPsk
+from aiotls.enums import NamedGroup, ProtocolVersion
+from aiotls.errors import ProtocolError
+from aiotls.sessions import MemorySessionCache, TicketKey, TicketKeyRing
+from tests.engine.pair import Pair, connect
+
+KINDS = ("tls13", "tls12", "retry", "mutual", "resumed", "resumed12")
+KEPT = {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "EXPORTER_SECRET", "CLIENT_RANDOM"}
+"""What a connection needs as long as it lives (RFC 8446, sections 7.2 and 7.5; in TLS 1.2 the
+master secret, for exporters)."""
+
+
+def reachable(*roots: object) -> list[Any]:
+    """All objects that *roots* keep alive, but for code and types."""
+    code = (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, types.CodeType)
+    seen: dict[int, Any] = {}
+    queue: list[Any] = list(roots)
+    while queue:
+        item = queue.pop()
+        if id(item) in seen or isinstance(item, code):
+            continue
+        seen[id(item)] = item
+        queue += gc.get_referents(item)
+    return list(seen.values())
+
+
+def run(
+    kind: str,
+    client: ClientConfig,
+    server: ServerConfig,
+    client_identity: Identity,
+    client_trust: TrustStore,
+) -> tuple[Pair, dict[str, bytes]]:
+    """A handshake of this kind, and the secrets in its key log."""
+    secrets: dict[str, bytes] = {}
+
+    def note(line: str) -> None:
+        label, _, secret = line.split()
+        secrets[label] = bytes.fromhex(secret)
+
+    if kind.endswith("12"):
+        client = client.replace(max_version=ProtocolVersion.TLSv1_2)
+    if kind == "retry":
+        server = server.replace(groups=[NamedGroup.SECP521R1])
+    if kind == "mutual":
+        client = client.replace(identity=client_identity)
+        server = server.replace(trust=client_trust, client_auth=ClientAuth.REQUIRED)
+    client = client.replace(session_cache=MemorySessionCache())
+    if kind.startswith("resumed"):
+        connect(client, server).check()
+    pair = connect(client.replace(key_log=note), server).check()
+    assert pair.client.established is not None
+    assert pair.client.established.resumed is kind.startswith("resumed")
+    return pair, secrets
+
+
+def hidden(text: str, secrets: list[bytes]) -> None:
+    for secret in secrets:
+        for form in (secret.hex(), repr(secret)[2:-1], repr(bytearray(secret))[12:-2]):
+            assert form not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_repr_shows_a_secret(
+    kind: str,
+    client: ClientConfig,
+    server: ServerConfig,
+    client_identity: Identity,
+    client_trust: TrustStore,
+) -> None:
+    """Of anything of the package's that a connection holds."""
+    pair, secrets = run(kind, client, server, client_identity, client_trust)
+    for end in (pair.client, pair.server):
+        end.write(b"a password")
+    pair.pump()
+    assert pair.client.readable
+    assert pair.server.readable
+    known = [*secrets.values(), b"a password"]
+    known += [
+        value
+        for end in (pair.client, pair.server)
+        if end.established is not None
+        for value in (end.established.resumption_secret, end.established.exporter_secret)
+        if value
+    ]
+    count = 0
+    for item in reachable(pair.client, pair.server):
+        if type(item).__module__.startswith("aiotls"):
+            hidden(repr(item), known)
+            hidden(str(item), known)
+            count += 1
+    assert count > 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_needed_any_more_is_gone(
+    kind: str,
+    client: ClientConfig,
+    server: ServerConfig,
+    client_identity: Identity,
+    client_trust: TrustStore,
+) -> None:
+    """The handshake's traffic secrets live as long as the handshake."""
+    pair, secrets = run(kind, client, server, client_identity, client_trust)
+    dropped = {label: secret for label, secret in secrets.items() if label not in KEPT}
+    assert bool(dropped) is not kind.endswith("12")
+    for end in (pair.client, pair.server):
+        alive = {bytes(i) for i in reachable(end) if isinstance(i, (bytes, bytearray))}
+        kept = {label for label, secret in secrets.items() if secret in alive}
+        assert kept
+        assert not kept & set(dropped), end
+    established = pair.server.established
+    assert established is not None
+    assert not established.resumption_secret  # the tickets are out
+
+
+def test_a_key_update_leaves_no_old_secret(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 7.2: what follows from the old one is no use without it."""
+    secrets: dict[str, bytes] = {}
+
+    def note(line: str) -> None:
+        label, _, secret = line.split()
+        secrets[label] = bytes.fromhex(secret)
+
+    pair = connect(client.replace(key_log=note), server).check()
+    pair.client.key_update(request_peer=True)
+    pair.pump()
+    pair.server.write(b"answer")
+    pair.pump()
+    assert pair.check().client.read() == b"answer"
+    for end in (pair.client, pair.server):
+        alive = {bytes(i) for i in reachable(end) if isinstance(i, (bytes, bytearray))}
+        assert secrets["CLIENT_TRAFFIC_SECRET_0"] not in alive
+        assert secrets["SERVER_TRAFFIC_SECRET_0"] not in alive
+
+
+def test_errors_and_logs_show_no_plaintext(
+    client: ClientConfig, server: ServerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that fails after it has carried data."""
+    secrets: list[bytes] = [b"hunter2hunter2"]
+    caplog.set_level(logging.DEBUG)
+    note = lambda line: secrets.append(bytes.fromhex(line.split()[2]))  # noqa: E731
+    pair = connect(client.replace(key_log=note), server).check()
+    pair.client.write(b"hunter2hunter2")
+    record = bytearray(pair.client.data_to_send())
+    pair.server.receive_data(bytes(record))
+    record[-1] ^= 1
+    with pytest.raises(ProtocolError) as caught:
+        pair.server.receive_data(bytes(record))
+    text = "".join(traceback.format_exception(caught.value))
+    hidden(text + repr(pair.server) + repr(caught.value) + caplog.text, secrets)
+
+
+def test_keys_of_the_configuration_are_not_shown(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    secret = b"the secret of thirty-two octets!"
+    ring = TicketKeyRing([TicketKey(b"n" * 16, secret, 0.0)], rotation=None)
+    configs = (
+        client.replace(psks=[ExternalPsk(b"a key", secret)]),
+        server.replace(ticket_keys=ring),
+    )
+    for config in configs:
+        for item in reachable(config, TLSConnection(config, _name(config))):
+            if type(item).__module__.startswith("aiotls"):
+                hidden(repr(item), [secret])
+
+
+def _name(config: ClientConfig | ServerConfig) -> str | None:
+    return "localhost" if isinstance(config, ClientConfig) else None
