@@ -13,6 +13,7 @@ from .context import *
 from .early import *
 from .errors import *
 from .findings import *
+from .inquiries import *
 from .reasons import *
 from .sessions import *
 from .setup import *
