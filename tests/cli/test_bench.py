@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
-from .conftest import Run
+from .conftest import Run, environment
 
 
 def test_bench_shows_each_work_on_lines_that_fit(aiotls: Run) -> None:
@@ -51,3 +55,23 @@ def test_bench_takes_no_rounds_that_are_none(aiotls: Run) -> None:
         done = aiotls("bench", "--rounds", rounds)
         assert done.returncode == 2
         assert "--rounds" in done.stderr
+
+
+def test_bench_ends_at_ctrl_c_with_nothing_left_behind(tmp_path: Path) -> None:
+    options = ["--rounds", "40", "--scale", "0.01", "--stacks", "ssl,aiotls"]
+    command = [sys.executable, "-m", "aiotls", "bench", *options, "--only", "in memory: 1"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(TMPDIR=str(tmp_path)),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in memory: 16 KiB\n"
+        assert list(tmp_path.iterdir()) != []
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert stderr == ""
+    assert list(tmp_path.iterdir()) == []
