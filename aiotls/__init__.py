@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ServerConfig,
     )
     from .connection import TLSConnection
+    from .ech import ECHKeys
     from .endpoints import (
         connect_accepted_socket,
         create_connection,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         AlertReceived,
         CertificateError,
         DecodeError,
+        ECHRejected,
         PassedThrough,
         ProtocolError,
         TLSError,
@@ -65,6 +67,8 @@ __all__ = [
     "ClientConfig",
     "ClientHelloInfo",
     "DecodeError",
+    "ECHKeys",
+    "ECHRejected",
     "ExternalPsk",
     "HandshakeBudget",
     "Identity",
@@ -110,6 +114,7 @@ _HOMES = {
         "ServerConfig",
     ),
     "connection": ("TLSConnection",),
+    "ech": ("ECHKeys",),
     "endpoints": (
         "connect_accepted_socket",
         "create_connection",
@@ -123,6 +128,7 @@ _HOMES = {
         "AlertReceived",
         "CertificateError",
         "DecodeError",
+        "ECHRejected",
         "PassedThrough",
         "ProtocolError",
         "TLSError",

@@ -28,6 +28,7 @@ from .crypto.schedule13 import import_psk
 from .crypto.signatures import DEFAULT_SCHEMES, client_certificate_type
 from .crypto.suites import SUITES, TLS12_SUITES, TLS13_SUITES
 from .delegation import DelegatedCredential
+from .ech import ECHConfig, ECHKeys, choose_config
 from .enums import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -35,7 +36,7 @@ from .enums import (
     ProtocolVersion,
     SignatureScheme,
 )
-from .errors import UsageError
+from .errors import DecodeError, UsageError
 from .identity import Identity, LocalSigner
 from .sessions import (
     MAX_LIFETIME,
@@ -318,6 +319,16 @@ class ClientConfig(Config):
     certificate_authorities: Sequence[bytes] = ()
     """DER names of authorities to ask the server for (RFC 8446, section 4.2.4)."""
 
+    ech: bytes | None = None
+    """The server's ECHConfigList, from DNS: the ClientHello is encrypted to it, so that nobody on
+    the way sees the name and the application protocols (RFC 9849). A server that has no such key
+    any more is an :exc:`.ECHRejected`, which carries those to use. A list that holds nothing
+    usable counts as none. Lengths in later messages are hidden by :attr:`Config.record_padding`."""
+
+    grease_ech: bool = False
+    """Whether a ClientHello that is not encrypted looks as if it were (RFC 9849, section 6.2), so
+    that those which are do not stand out."""
+
     dangerous_disable_verification: bool = False
     """Takes any certificate of any server: whoever stands in between can read everything. The
     possession of the key is still checked, and :attr:`Config.verify` still called."""
@@ -339,6 +350,38 @@ class ClientConfig(Config):
         for psk in self.psks:
             if not isinstance(psk, ExternalPsk):
                 raise UsageError(f"psks holds ExternalPsk, not {type(psk).__name__}")
+        if self.ech is not None:
+            if not isinstance(self.ech, bytes):
+                raise UsageError(f"ech is an ECHConfigList in bytes, not {type(self.ech).__name__}")
+            if ProtocolVersion.TLSv1_3 not in self.versions:
+                raise UsageError("Encrypted Client Hello needs TLS 1.3")
+            try:
+                self.ech_config  # noqa: B018  # which is kept
+            except DecodeError as error:
+                raise UsageError(f"ech is no ECHConfigList: {error}") from error
+
+    @cached_property
+    def ech_config(self) -> ECHConfig | None:
+        """What the ClientHello is encrypted to: the first of :attr:`ech` that can be used."""
+        return choose_config(self.ech) if self.ech is not None else None
+
+    @cached_property
+    def hidden(self) -> Self:
+        """The same for a ClientHello that is encrypted, which offers TLS 1.3 alone."""
+        return self.replace(min_version=ProtocolVersion.TLSv1_3)
+
+    @cached_property
+    def public(self) -> Self:
+        """The same towards a server that could not decrypt it, which gets to know nothing."""
+        return self.replace(
+            identity=None,
+            select_identity=None,
+            show_raw_public_key=False,
+            post_handshake_auth=False,
+            session_cache=None,
+            psks=(),
+            ech=None,
+        )
 
     @cached_property
     def session_scope(self) -> bytes:
@@ -440,6 +483,10 @@ class ServerConfig(Config):
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""
 
+    ech_keys: ECHKeys | None = None
+    """What encrypted ClientHellos are decrypted with (RFC 9849); None: they are not. The server
+    needs a certificate for the public name as well, for clients that come with an old key."""
+
     @cached_property
     def authorities(self) -> tuple[bytes, ...]:
         """The names of the anchors, DER, as far as they fit into a reasonable message."""
@@ -476,6 +523,8 @@ class ServerConfig(Config):
         self._set("delegations", tuple(self.delegations))
         if any(d.signer is None for d in self.delegations):
             raise UsageError("a delegated credential needs its key: DelegatedCredential.issue()")
+        if self.ech_keys is not None and not isinstance(self.ech_keys, ECHKeys):
+            raise UsageError(f"ech_keys must be ECHKeys, not {type(self.ech_keys).__name__}")
         if not 0 <= self.tickets <= 16:
             raise UsageError(f"tickets={self.tickets} is not within 0 to 16")
         if not 0 <= self.max_early_data <= 1 << 20:

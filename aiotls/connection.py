@@ -778,6 +778,7 @@ class TLSConnection:
             "server_name": result.server_name,
             "server_side": self.server_side,
             "retried": result.retried,
+            "ech": result.ech,
             "resumed": result.resumed,
             "early_data": result.early_data,
             "peer_signature_scheme": result.peer.scheme if result.peer is not None else None,

@@ -8,6 +8,7 @@ in :attr:`TLSError.hint` and is shown below the traceback (PEP 678).
     TLSError
     ├── ProtocolError(alert)     the peer broke the protocol, or nothing was in common
     │   ├── DecodeError          bytes that are not the structure they claim to be
+    │   ├── ECHRejected          the server has no key for the encrypted ClientHello
     │   └── CertificateError     the peer's certificate was refused
     ├── AlertReceived(alert)     the peer ended the connection and said why
     ├── Truncated                the stream ended without close_notify
@@ -81,6 +82,28 @@ class CertificateError(ProtocolError):
         super().__init__(alert, message, reason="CERTIFICATE_VERIFY_FAILED", hint=hint)
         self.verify_code = verify_code
         self.verify_message = verify_message or message
+
+
+class ECHRejected(ProtocolError):
+    """The server could not decrypt the ClientHello, and has proved that it may say so.
+
+    RFC 9849, section 6.1.6. Nothing was sent to it but the handshake. *retry_configs* is an
+    ECHConfigList to try again with, in a new connection and no more than once; None: the server
+    does not do Encrypted Client Hello, and another connection may go without.
+    """
+
+    def __init__(self, retry_configs: bytes | None, public_name: str) -> None:
+        super().__init__(
+            Alert.ECH_REQUIRED,
+            f"the server, which proved to be {public_name!r}, did not decrypt the ClientHello",
+            reason="ECH_REJECTED",
+            hint="Connect again with config.replace(ech=error.retry_configs), once."
+            if retry_configs is not None
+            else "The server offers no keys. Connect again with config.replace(ech=None) if its "
+            "name may stand in the clear.",
+        )
+        self.retry_configs = retry_configs
+        self.public_name = public_name
 
 
 class AlertReceived(TLSError):

@@ -19,6 +19,7 @@ from ..wire.messages import (
     ServerHello,
 )
 from . import auth
+from . import ech_client as ech
 from .certificate_type import check_types
 from .channel import Channel
 from .early import check_acceptance, sendable, withdraw
@@ -39,13 +40,12 @@ if TYPE_CHECKING:
 
 async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Established:
     """Carries the handshake from the first ServerHello to the client's Finished."""
-    transcript = channel.transcript
     if hello.is_retry:
         offer, hello = await answer_retry(channel, offer, hello)
     else:
         check_server_hello(offer, hello)
         channel.choose_suite(SUITES[hello.cipher_suite])
-    suite = channel.suite
+    suite, transcript = channel.suite, channel.transcript
 
     # ServerHello: both sides now have the handshake secrets
     key = selected_key(offer.keys, hello.extensions.get(ext.PRE_SHARED_KEY_SELECTED), suite)
@@ -63,6 +63,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     extensions = (await channel.recv(EncryptedExtensions)).extensions
     check_unsolicited(offer, extensions)
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
+    retry_configs = ech.read_retry_configs(offer, extensions)
     accept_limit(channel, offer.config, extensions, 1)
     takes_raw, shows_raw = check_types(offer.config, extensions) if key is None else (False, False)
     early = check_acceptance(offer, extensions, key, suite, alpn)
@@ -118,6 +119,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         transcript=transcript if offer.config.post_handshake_auth else None,
         early_data=early,
         early_data_sent=len(sendable(offer, channel.early_output)),
+        retry_configs=retry_configs,
     )
 
 
@@ -130,10 +132,10 @@ async def answer_retry(
     channel.transcript.condense(suite.hash_name)
     channel.choose_suite(suite)
     channel.check_aligned()
-    offer = retry_offer(channel, offer, retry)
+    offer = ech.enclose_again(retry_offer(channel, offer, retry))
     withdraw(channel)
     channel.send_ccs()
-    channel.send(offer.hello)
+    offer = ech.send(channel, offer)
     await channel.flush()
 
     hello = await channel.recv(ServerHello)
@@ -141,6 +143,7 @@ async def answer_retry(
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE, "the server sent two HelloRetryRequest messages"
         )
+    offer = ech.settle(channel, offer, hello)
     check_version(offer, hello)
     check_server_hello(offer, hello)
     if hello.version != ProtocolVersion.TLSv1_3:

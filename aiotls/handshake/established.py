@@ -65,3 +65,9 @@ class Established:
 
     retried: bool = False
     """Whether there was a HelloRetryRequest."""
+
+    ech: bool = False
+    """Whether the ClientHello that counts was encrypted (RFC 9849)."""
+
+    retry_configs: bytes | None = None
+    """On a client whose ClientHello the server could not decrypt: what it said to use."""

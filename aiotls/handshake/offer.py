@@ -30,6 +30,7 @@ from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
 from .certificate_type import offer_types
 from .channel import Channel
+from .ech_client import Envelope, grease
 from .psk import PreSharedKey, bind, offered_keys
 from .record_size import offer_limit
 
@@ -54,6 +55,12 @@ class Offer:
 
     retried: bool = False
 
+    ech: Envelope | None = None
+    """What the hello is sealed in, where it is (RFC 9849)."""
+
+    rejected: bool = False
+    """Whether this is what the server saw in place of an offer that it could not decrypt."""
+
     @property
     def early_data(self) -> bool:
         """Whether 0-RTT data was announced."""
@@ -74,21 +81,24 @@ def make_offer(
     shares = [KeyShareEntry(group, exchange.share) for group, exchange in exchanges.items()]
     rows = hello_extensions(config, server_name)
     session12 = None
+    if session is not None and session.version not in config.versions:
+        session = None
     if session is not None and session.version == ProtocolVersion.TLSv1_2:
         session12 = session
     if ProtocolVersion.TLSv1_2 in config.versions:
         rows += hello12_extensions(config, session12)
     suites: tuple[int, ...] = config.suites
-    grease = Grease(random(5)) if config.grease else None
-    if grease is not None:
-        suites = (grease.suite, *suites)
-        shares.insert(0, KeyShareEntry(grease.group, b"\0"))
+    spice = Grease(random(5)) if config.grease else None
+    if spice is not None:
+        suites = (spice.suite, *suites)
+        shares.insert(0, KeyShareEntry(spice.group, b"\0"))
     if ProtocolVersion.TLSv1_3 in config.versions:
         rows.append((ext.KEY_SHARE, tuple(shares)))
+        rows += grease(config, server_name, rows)
     if config.permute_extensions:
         rows = permute(rows, random(2 * len(rows)))
-    if grease is not None:
-        rows = grease.season(rows)
+    if spice is not None:
+        rows = spice.season(rows)
     hello = ClientHello(
         random=random(32),
         session_id=make_session_id(config, session12),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..enums import ProtocolVersion
 from ..wire.messages import ClientHello
+from . import ech_server as ech
 from .channel import Channel
 from .established import Established
 from .selection import check_hello, choose_config, choose_version
@@ -13,11 +14,11 @@ from .server13 import server13
 
 async def handshake(channel: Channel) -> Established:
     """The server's whole handshake, of whichever version is chosen."""
-    hello = await channel.recv(ClientHello)
+    hello, opened = ech.open_hello(channel, await channel.recv(ClientHello))
     channel.client_random = hello.random
     config, identity = await choose_config(channel, hello)
     channel.config, channel.taken = config, True
     check_hello(hello)
     if choose_version(config, hello) == ProtocolVersion.TLSv1_3:
-        return await server13(channel, config, hello, identity)
+        return await server13(channel, config, hello, identity, opened)
     return await server12(channel, config, hello, identity)

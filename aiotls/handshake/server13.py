@@ -20,6 +20,7 @@ from ..wire.messages import (
     ServerHello,
 )
 from . import auth
+from . import ech_server as ech
 from .certificate_type import choose_types
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
 
 
 async def server13(
-    channel: Channel, config: ServerConfig, hello: ClientHello, chosen: Identity | None
+    channel: Channel,
+    config: ServerConfig,
+    hello: ClientHello,
+    chosen: Identity | None,
+    opened: ech.Opened | None,
 ) -> Established:
     """Carries the handshake from the ClientHello to the client's Finished."""
     transcript = channel.transcript
@@ -55,7 +60,7 @@ async def server13(
     retried = share is None or config.retry_cookie
     if retried:
         refuse(channel, config, hello)
-        hello, share = await ask_again(channel, hello, suite, group, share)
+        hello, share = await ask_again(channel, hello, suite, group, share, opened)
     selected = await choose_key(channel, config, hello, suite)
     index, key = selected if selected is not None else (None, None)
     credential = choose_credential(config, hello, chosen) if key is None else None
@@ -65,14 +70,13 @@ async def server13(
 
     # ServerHello
     answer, shared_secret = config.primitives.respond(group, share or b"")
-    channel.send(
-        ServerHello(
-            random=config.random(32),
-            session_id=hello.session_id,
-            cipher_suite=suite.code,
-            extensions=hello_extensions(ext.KeyShareEntry(group, answer), index),
-        )
+    server_hello = ServerHello(
+        random=config.random(32),
+        session_id=hello.session_id,
+        cipher_suite=suite.code,
+        extensions=hello_extensions(ext.KeyShareEntry(group, answer), index),
     )
+    channel.send(ech.confirm(channel, opened, server_hello))
     if not retried:
         channel.send_ccs()
     early = EarlySecret(suite, key.secret if key is not None else None)
@@ -93,6 +97,7 @@ async def server13(
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
     rows = answer_extensions(hello, alpn, credential is None, early_data)
     rows += answer_limit(channel, config, hello.extensions, 1)
+    rows += ech.answer(opened, hello)
     types, shows_raw, takes_raw = choose_types(config, hello.extensions)
     if credential is not None:
         rows += types
@@ -154,13 +159,19 @@ async def server13(
         resumed=key is not None and key.session is not None,
         transcript=transcript if ext.POST_HANDSHAKE_AUTH.type in hello.extensions else None,
         early_data=early_data,
+        ech=opened is not None and opened.inner is not None,
     )
     await send_tickets(channel, config, hello, established)
     return replace(established, resumption_secret=b"")  # no other ticket is made from it
 
 
 async def ask_again(
-    channel: Channel, hello: ClientHello, suite: Suite, group: NamedGroup, share: bytes | None
+    channel: Channel,
+    hello: ClientHello,
+    suite: Suite,
+    group: NamedGroup,
+    share: bytes | None,
+    opened: ech.Opened | None,
 ) -> tuple[ClientHello, bytes]:
     """Sends a HelloRetryRequest and receives the second ClientHello (RFC 8446, section 4.1.4)."""
     config = channel.config
@@ -172,20 +183,20 @@ async def ask_again(
     if isinstance(config, ServerConfig) and config.retry_cookie:
         cookie = config.random(32)
         rows.append((ext.COOKIE, cookie))
-    channel.transcript.condense(suite.hash_name)
-    channel.send(
-        ServerHello(
-            random=HELLO_RETRY_REQUEST_RANDOM,
-            session_id=hello.session_id,
-            cipher_suite=suite.code,
-            extensions=Extensions.build(rows),
-        )
+    retry = ServerHello(
+        random=HELLO_RETRY_REQUEST_RANDOM,
+        session_id=hello.session_id,
+        cipher_suite=suite.code,
+        extensions=Extensions.build(rows),
     )
+    retry = ech.confirm_retry(channel, suite, opened, retry)
+    channel.transcript.condense(suite.hash_name)
+    channel.send(retry)
     channel.send_ccs()
     await channel.flush()
     channel.check_aligned()
 
-    second = await channel.recv(ClientHello)
+    second = ech.open_second(channel, opened, await channel.recv(ClientHello))
     second.extensions.check(Context.CLIENT_HELLO)
     check_second_hello(hello, second, asked, cookie)
     # The share of the second hello, even where the first was not objected to: section 4.1.2 has

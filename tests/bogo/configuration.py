@@ -34,6 +34,7 @@ from aiotls.config import (
 from aiotls.crypto.primitives import PRIMITIVES
 from aiotls.crypto.suites import SUITES
 from aiotls.delegation import DelegatedCredential
+from aiotls.ech import ECHKey, ECHKeys
 from aiotls.enums import Alert, ProtocolVersion, SignatureScheme
 from aiotls.errors import CertificateError, ProtocolError
 from aiotls.identity import Identity
@@ -308,6 +309,8 @@ class State:
             permute_extensions=options.permute_extensions,
             grease=options.enable_grease,
             request_staple=options.enable_ocsp_stapling or options.enable_signed_cert_timestamps,
+            ech=options.ech_config_list or None,
+            grease_ech=options.enable_ech_grease,
             session_cache=None if options.no_ticket else self,
             dangerous_disable_verification=True,
             dangerous_ignore_server_name=True,
@@ -337,8 +340,20 @@ class State:
             max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
             replay_guard=self.sessions.replay_guard,
             delegations=self._delegations(),
+            ech_keys=self._ech_keys(),
         )
         return self._server_config
+
+    def _ech_keys(self) -> ECHKeys | None:
+        options = self.options
+        rows = zip(
+            options.ech_server_configs,
+            options.ech_server_keys,
+            options.ech_is_retry_configs,
+            strict=True,
+        )
+        keys = [ECHKey.load(config, key, published=bool(retry)) for config, key, retry in rows]
+        return ECHKeys(keys) if keys else None
 
     def _ticket_keys(self) -> Any:
         options = self.options

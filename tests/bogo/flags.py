@@ -74,6 +74,19 @@ class Options:
     export_traffic_secrets: bool = False
     tls_unique: bool = False
 
+    # -- Encrypted Client Hello
+    ech_config_list: bytes = b""
+    ech_server_configs: list[bytes] = field(default_factory=list)
+    ech_server_keys: list[bytes] = field(default_factory=list)
+    ech_is_retry_configs: list[int] = field(default_factory=list)
+    enable_ech_grease: bool = False
+    reject_unusable_ech_config: bool = False
+    expect_ech_accept: bool = False
+    expect_ech_retry_configs: bytes = b""
+    expect_no_ech_retry_configs: bool = False
+    expect_ech_name_override: str = ""
+    expect_no_ech_name_override: bool = False
+
     # -- what is configured
     min_version: int = 0x0301
     max_version: int = 0x0304
@@ -191,9 +204,14 @@ _SWITCHES = """
     use-ticket-aead-callback enable-ocsp-stapling enable-signed-cert-timestamps
     use-ocsp-callback set-ocsp-in-callback decline-ocsp-callback fail-ocsp-callback
     permute-extensions expect-no-session-id reverify-on-resume
+    enable-ech-grease reject-unusable-ech-config expect-ech-accept expect-no-ech-retry-configs
+    expect-no-ech-name-override
 """.split()
 
 _VALUES: dict[str, Callable[[str], Any]] = {
+    "ech-config-list": _binary,
+    "expect-ech-retry-configs": _binary,
+    "expect-ech-name-override": _text,
     "port": _number,
     "shim-id": _number,
     "resume-count": _number,
@@ -270,6 +288,13 @@ def _append(name: str) -> Callable[[Options, str], None]:
     return apply
 
 
+def _collect(name: str, convert: Callable[[str], Any]) -> Callable[[Options, str], None]:
+    def apply(options: Options, value: str) -> None:
+        getattr(options, name).append(convert(value))
+
+    return apply
+
+
 def _credential(name: str, convert: Callable[[str], Any]) -> Callable[[Options, str], None]:
     def apply(options: Options, value: str) -> None:
         setattr(options.target, name, convert(value))
@@ -336,6 +361,9 @@ def _table() -> dict[str, tuple[int, Callable[[Options, str], None]]]:
     table["-signing-prefs"] = 1, _signing_pref
     table["-must-match-issuer"] = 0, _must_match_issuer
     table["-key-shares"] = 1, _key_share
+    table["-ech-server-config"] = 1, _collect("ech_server_configs", _binary)
+    table["-ech-server-key"] = 1, _collect("ech_server_keys", _binary)
+    table["-ech-is-retry-config"] = 1, _collect("ech_is_retry_configs", _number)
     table["-no-key-shares"] = 0, _no_key_shares
     table["-allow-hint-mismatch"] = 0, _nothing
     table["-renegotiate-ignore"] = 0, _nothing

@@ -29,10 +29,17 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
-from aiotls.config import Config
+from aiotls.config import ClientConfig, Config
 from aiotls.connection import TLSConnection
 from aiotls.enums import Alert, Want
-from aiotls.errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
+from aiotls.errors import (
+    AlertReceived,
+    ECHRejected,
+    ProtocolError,
+    TLSError,
+    Truncated,
+    UsageError,
+)
 from aiotls.handshake.established import Established
 from tests.bogo import configuration
 from tests.bogo.flags import Options, Unimplemented, parse
@@ -151,6 +158,9 @@ class Exchange:
         self.resumed = resumed
         self.state = configuration.State(options, shim.sessions, suspend, resumed=resumed)
         self.config: Config = self.state.config()
+        if options.reject_unusable_ech_config and isinstance(self.config, ClientConfig):
+            if self.config.ech_config is None:
+                raise Refused(":UNUSABLE_ECH_CONFIG_LIST:")
         name = options.host_name or None
         self.retry = shim.retry
         self.early_data = b""
@@ -167,8 +177,9 @@ class Exchange:
     def run(self) -> None:
         try:
             self._run()
-        except TLSError:
+        except TLSError as error:
             self.wire.flush(self.connection)  # the alert
+            self.check_rejection(error)
             raise
         finally:
             self.wire.close()
@@ -378,6 +389,7 @@ class Exchange:
             check("whether early data was accepted", connection.early_data_accepted, True)
         if options.expect_reject_early_data:
             check("whether early data was accepted", connection.early_data_accepted, False)
+        check("whether ECH was accepted", result.ech, options.expect_ech_accept)
         if options.expect_no_offer_early_data:
             check("the early data", self.early_data, b"")
         if options.expect_early_data_reason:
@@ -426,6 +438,19 @@ class Exchange:
             raise Unmet("a server that keeps no sessions by number has a store for them")
         if options.server and not self.state.selected:
             raise Unmet("the selection by ClientHello was not called")
+
+    def check_rejection(self, error: TLSError) -> None:
+        """What a server said that could not decrypt the ClientHello."""
+        options = self.options
+        wanted = options.expect_ech_retry_configs or None
+        if wanted is not None or options.expect_no_ech_retry_configs:
+            if not isinstance(error, ECHRejected):
+                raise Unmet(f"the server was to reject ECH: {error!r}") from error
+            if error.retry_configs != wanted:
+                raise Unmet(f"the retry configs are {error.retry_configs!r}") from error
+        override = options.expect_ech_name_override
+        if override and isinstance(error, ECHRejected) and error.public_name != override:
+            raise Unmet(f"the public name is {error.public_name!r}") from error
 
     def _has_shared_key(self, result: Established) -> bool:
         """Whether a key that both sides had took the place of certificates."""

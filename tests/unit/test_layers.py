@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2] / "aiotls"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"enums", "errors"}),
     frozenset({"wire", "crypto"}),
-    frozenset({"config", "identity", "trust", "sessions", "keylog", "compression", "delegation"}),
+    frozenset(
+        {"config", "ech", "identity", "trust", "sessions", "keylog", "compression", "delegation"}
+    ),
     frozenset({"record", "handshake"}),
     frozenset({"connection"}),
     frozenset(
