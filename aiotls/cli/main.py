@@ -76,7 +76,7 @@ def parser() -> Parser:
 
     top = Parser(
         prog="aiotls",
-        description="TLS 1.3 for asyncio: see it work, talk to a server, serve.",
+        description="TLS for asyncio: see it work, talk to a server, serve.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -178,6 +178,23 @@ async def test_a_failed_handshake_counts_until_its_socket_is_closed(
 
 
 @pytest.mark.asyncio
+async def test_a_connection_that_is_passed_through_gives_its_part_back(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    limits = HandshakeBudget(concurrent=1)
+    config = server_config.replace(select=lambda _: aiotls.Passthrough(Recorder))
+    async with serving(Recorder, config, handshake_budget=limits) as port:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(HOST, port)
+            await until(lambda: limits.running == 1)
+            writer.write(TLSConnection(client_config, "localhost").data_to_send())
+            await until(lambda: limits.running == 0)
+            writer.close()
+            await writer.wait_closed()
+    assert limits.refused == 0
+
+
+@pytest.mark.asyncio
 async def test_servers_share_a_budget(server_config: ServerConfig, tmp_path: Path) -> None:
     limits = HandshakeBudget(concurrent=1, per_address=1)
     async with (
