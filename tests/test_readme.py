@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+import ssl
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aiotls
+import aiotls.ssl
 from aiotls.cli.authority import Authority
 from aiotls.cli.main import parser
 
@@ -43,7 +46,7 @@ async def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "key.pem").write_bytes(issued.key_pem)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(aiotls.TrustStore, "system", classmethod(lambda cls: authority.trust()))
-    client, server = PYTHON
+    client, server = PYTHON[:2]
     server = server.replace("8443", "0")
     found = await execute(server, handler=handler)
     async with found["server"]:
@@ -55,6 +58,46 @@ async def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert found["answer"].startswith(b"HTTP/1.1 204")
         found["writer"].close()
         await found["writer"].wait_closed()
+
+
+@pytest.mark.asyncio
+async def test_the_code_in_place_of_ssl_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each kind of user, against one server."""
+    streams, blocking, inject, runner = PYTHON[2:]
+    authority = Authority.create()
+    issued = authority.issue("localhost")
+    (tmp_path / "chain.pem").write_bytes(issued.chain_pem)
+    (tmp_path / "key.pem").write_bytes(issued.key_pem)
+    monkeypatch.setattr(aiotls.TrustStore, "system", classmethod(lambda cls: authority.trust()))
+    context = aiotls.ssl.create_default_context(aiotls.ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+    async with await asyncio.start_server(handler, "localhost", 0, ssl=context) as server:
+        address = f'"localhost", {server.sockets[0].getsockname()[1]}'
+        streams = streams.replace('"example.com", 443', address)
+        blocking = blocking.replace("example.com", address.replace('", ', ":").strip('"'))
+
+        async def main() -> None:
+            found = await execute(streams)
+            assert found["answer"].startswith(b"HTTP/1.1 204")
+            found["writer"].close()
+            await found["writer"].wait_closed()
+
+        def block(code: str, **names: Any) -> dict[str, Any]:
+            return asyncio.run(execute(code, **names))
+
+        await main()
+        assert (await asyncio.to_thread(block, blocking))["status"] == 204
+        await asyncio.to_thread(exec, runner, {"asyncio": asyncio, "aiotls": aiotls, "main": main})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # other tests have imported much
+        try:
+            await execute(inject)
+            assert isinstance(ssl.create_default_context(), aiotls.ssl.SSLContext)
+        finally:
+            aiotls.ssl.extract()
+    assert type(ssl.create_default_context()) is ssl.SSLContext
 
 
 async def execute(code: str, **names: Any) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Anchors:
             return
         ders = list(_split_der(bytes(data)))
         if sum(map(len, ders)) != len(data):
-            if ders and sys.version_info >= (3, 13):  # before, what followed was ignored
+            if ders and sys.version_info >= (3, 12):  # before, what followed was ignored
                 raise make(
                     ssl.SSLError, 142, "not enough data", library="ASN1", reason="NOT_ENOUGH_DATA"
                 )
