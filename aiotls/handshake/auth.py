@@ -19,7 +19,13 @@ from ..compression import compress, expand
 from ..config import CertificateQuery, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..delegation import DelegatedCredential, invalid
-from ..enums import Alert, CertificateCompressionAlgorithm, ExtensionType, SignatureScheme
+from ..enums import (
+    GREASE_VALUES,
+    Alert,
+    CertificateCompressionAlgorithm,
+    ExtensionType,
+    SignatureScheme,
+)
 from ..errors import CertificateError, ProtocolError, TLSError
 from ..trust import TrustStore, is_pss_only, parse_certificate, shared
 from ..wire import extensions as ext
@@ -319,7 +325,9 @@ def read_chain(certificate: Certificate, asked: Extensions) -> tuple[bytes, ...]
     for entry in entries:
         entry.extensions.check(Context.CERTIFICATE)
         for kind in entry.extensions.types:
-            if kind not in asked:  # RFC 8446, section 4.4.2: only answers to what was asked for
+            # RFC 8446, section 4.4.2: only answers to what was asked for; RFC 8701, section 3.1:
+            # and never to what was only there to be ignored
+            if kind not in asked or kind in GREASE_VALUES:
                 raise ProtocolError(
                     Alert.UNSUPPORTED_EXTENSION,
                     f"the peer's certificate carries {ExtensionType.label(kind).lower()}, which "

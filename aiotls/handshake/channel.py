@@ -224,6 +224,8 @@ class Channel:
                 reason="UNEXPECTED_RECORD",
             )
         elif self.early_data is not None:
+            if not content:
+                self._ignore("empty records")
             self.early_data(content)
         else:
             raise ProtocolError(
@@ -266,11 +268,14 @@ class Channel:
                 "the peer sent a change_cipher_spec that has no place here",
                 reason="UNEXPECTED_RECORD" if content == b"\x01" else "BAD_CHANGE_CIPHER_SPEC",
             )
+        self._ignore("change_cipher_spec records")
+
+    def _ignore(self, what: str) -> None:
         self._ignored += 1
         if self._ignored > MAX_IGNORED_RECORDS:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
-                "the peer sent change_cipher_spec records without end",
+                f"the peer sent {what} without end",
                 reason="TOO_MANY_EMPTY_FRAGMENTS",
             )
 

@@ -34,6 +34,7 @@ from .established import Established
 from .offer import Offer, check_server_hello
 from .psk import keep_session
 from .record_size import accept_limit
+from .tickets import MAX_TICKET
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -283,7 +284,7 @@ async def remember(
     if not established.extended_master_secret:
         return
     blob = ticket.ticket if ticket is not None else session.ticket if session is not None else b""
-    if not blob and not hello.session_id:
+    if len(blob) > MAX_TICKET or not (blob or hello.session_id):
         return
     lifetime = ticket.lifetime if ticket is not None and ticket.lifetime else 7200
     await keep_session(

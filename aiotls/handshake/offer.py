@@ -16,6 +16,7 @@ from ..config import ClientConfig
 from ..crypto.groups import HybridKeyExchange, KeyExchange
 from ..crypto.suites import SUITES
 from ..enums import (
+    GREASE_VALUES,
     Alert,
     CipherSuite,
     ExtensionType,
@@ -37,6 +38,10 @@ from .record_size import offer_limit
 DOWNGRADE_TLS12 = b"DOWNGRD\x01"
 DOWNGRADE_TLS11 = b"DOWNGRD\x00"
 """RFC 8446, section 4.1.3: how a server that could do better ends its random."""
+
+MAX_COOKIE = 1 << 14
+"""Bytes. The syntax has room for more, but all extensions together have 65,535 bytes, and a
+session's ticket has to go with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,9 +327,11 @@ def check_server_hello(offer: Offer, hello: ServerHello) -> None:
 def check_unsolicited(
     offer: Offer, extensions: Extensions, also: tuple[ExtensionType, ...] = ()
 ) -> None:
-    """RFC 8446, section 4.2: a server only answers extensions that the client sent."""
+    """RFC 8446, section 4.2: a server only answers extensions that the client sent; and never
+    the reserved ones among them (RFC 8701, section 3.1).
+    """
     for kind in extensions.types:
-        if kind not in offer.sent and kind not in also:
+        if kind in GREASE_VALUES or (kind not in offer.sent and kind not in also):
             raise ProtocolError(
                 Alert.UNSUPPORTED_EXTENSION,
                 f"the server sent {ExtensionType.label(kind).lower()}, which this client did not",
@@ -359,6 +366,11 @@ def retry_offer(channel: Channel, offer: Offer, retry: ServerHello) -> Offer:
         elif kind not in (ExtensionType.PRE_SHARED_KEY, ExtensionType.EARLY_DATA):
             rows.append((kind, offer.hello.extensions.raw(kind)))
     if cookie is not None:
+        if len(cookie) > MAX_COOKIE:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER,
+                f"the server wants a cookie of {len(cookie)} bytes back; {MAX_COOKIE} is the limit",
+            )
         rows.append((ext.COOKIE, cookie))
     elif group is None:  # 4.1.4: a retry that would change nothing
         raise ProtocolError(

@@ -17,6 +17,10 @@ from .channel import Channel, resolve
 if TYPE_CHECKING:
     from .established import Established
 
+MAX_TICKET = 1 << 15
+"""Bytes of a ticket that a client keeps: it has to fit into a ClientHello, whose extensions have
+65,535 bytes in all."""
+
 
 async def send_tickets(
     channel: Channel, config: ServerConfig, hello: ClientHello, established: Established
@@ -105,7 +109,7 @@ def receive_ticket(
             f"the server sent a ticket with a lifetime of {message.lifetime} seconds",
             reason="BAD_TICKET_LIFETIME",
         )
-    if not message.lifetime:
+    if not message.lifetime or len(message.ticket) > MAX_TICKET:
         return None  # 4.6.1: to be discarded at once
     return Session(
         version=established.version,

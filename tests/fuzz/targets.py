@@ -263,7 +263,7 @@ def handshake(data: bytes) -> None:
                 hostile.key_update(bool(choice & 1))
             elif choice < 250 or scenario != "mutual":
                 _move(hostile, target, guarded=False)
-            elif first is not None and first.transcript is not None:
+            elif all(one is not None and one.transcript is not None for one in (first, second)):
                 _authenticate_late(*ends, script, edited=not hostile_server)
         _move(hostile, target, guarded=False)
         _move(target, hostile, guarded=True)

@@ -18,19 +18,33 @@ from aiotls.compression import COMPRESS, DECOMPRESS
 from aiotls.connection import MAX_TICKETS
 from aiotls.delegation import DelegatedCredential
 from aiotls.enums import (
+    GREASE_VALUES,
     Alert,
     CertificateCompressionAlgorithm,
     ContentType,
+    NamedGroup,
+    ProtocolVersion,
     SignatureScheme,
 )
 from aiotls.errors import ProtocolError
+from aiotls.handshake.channel import MAX_IGNORED_RECORDS
+from aiotls.handshake.offer import MAX_COOKIE
 from aiotls.handshake.post_auth import MAX_ANSWERS
 from aiotls.handshake.selection import choose_group
 from aiotls.handshake.staple import MAX_RESPONDERS, check_staple
+from aiotls.handshake.tickets import MAX_TICKET
 from aiotls.sessions import MAX_LIFETIME, MemoryReplayGuard, MemorySessionCache, Session
 from aiotls.wire import extensions as ext
 from aiotls.wire.extensions import Extensions, KeyShareEntry
-from aiotls.wire.messages import ClientHello, NewSessionTicket
+from aiotls.wire.messages import (
+    Certificate,
+    ClientHello,
+    EncryptedExtensions,
+    Message,
+    NewSessionTicket,
+    NewSessionTicket12,
+    ServerHello,
+)
 from tests import certificates
 from tests.engine.pair import Pair, connect
 
@@ -208,3 +222,111 @@ def test_a_staple_that_cannot_be_read_is_no_error_of_ours() -> None:
         with pytest.raises(CertificateError) as caught:
             check_staple(data, path, now)
         assert caught.value.alert == Alert.BAD_CERTIFICATE_STATUS_RESPONSE
+
+
+def test_empty_records_of_early_data_come_to_an_end(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5.1 allows them; they count towards no limit in bytes."""
+    guard = MemoryReplayGuard(clock=itertools.count(1.0, 1e9).__next__)
+    server = server.replace(max_early_data=100, replay_guard=guard)
+    for count, taken in ((MAX_IGNORED_RECORDS // 2, True), (MAX_IGNORED_RECORDS + 1, False)):
+        connect(client, server).check()
+        early = TLSConnection(client, "localhost", early_data=b"early")
+        hello = early.data_to_send()
+        for _ in range(count):
+            early._writer.write(ContentType.APPLICATION_DATA, b"")
+        end = TLSConnection(server)
+        end.receive_data(hello)
+        pair = Pair(early, end)
+        pair.pump()
+        if taken:
+            pair.check()
+            assert end.early_data_accepted
+            assert end.read() == b"early"
+        else:
+            assert isinstance(pair.server_error, ProtocolError)
+            assert pair.server_error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+@pytest.mark.parametrize("size", [1, MAX_COOKIE, MAX_COOKIE + 1, 65_450])
+def test_a_cookie_leaves_room_for_the_rest_of_a_client_hello(
+    client: ClientConfig, server: ServerConfig, size: int
+) -> None:
+    """RFC 8446, section 4.2.2: a server may ask for what no ClientHello has room for."""
+
+    def ask(message: Message) -> Message:
+        if not isinstance(message, ServerHello) or not message.is_retry:
+            return message
+        rows = [*message.extensions.items, (ext.COOKIE, bytes(size))]
+        return replace(message, extensions=Extensions.build(rows))
+
+    pair = connect(client, server.replace(groups=[NamedGroup.SECP521R1]), server_sends=ask)
+    if size <= MAX_COOKIE:
+        assert isinstance(pair.server_error, ProtocolError)
+        assert pair.server_error.reason == "BAD_COOKIE"  # it came back
+    else:
+        assert isinstance(pair.client_error, ProtocolError)
+        assert pair.client_error.alert == Alert.ILLEGAL_PARAMETER
+
+
+def test_a_ticket_that_fits_into_no_client_hello_is_dropped(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    cache = _Counting()
+    pair = connect(client.replace(session_cache=cache), server.replace(tickets=0)).check()
+    for size in (MAX_TICKET, MAX_TICKET + 1, 65_535):
+        ticket = NewSessionTicket(100, 0, b"\0", bytes(size), Extensions())
+        pair.server._writer.write(ContentType.HANDSHAKE, ticket.encode())
+    pair.pump()
+    pair.check()
+    assert cache.puts == 1
+    again = connect(client.replace(session_cache=cache), server).check()
+    assert again.client.established is not None
+    assert not again.client.established.resumed
+
+
+def test_a_ticket_of_tls_1_2_that_fits_into_no_client_hello_is_dropped(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    cache = _Counting()
+    client = client.replace(session_cache=cache, max_version=ProtocolVersion.TLSv1_2)
+
+    def grow(message: Message) -> Message:
+        if isinstance(message, NewSessionTicket12):
+            return replace(message, ticket=bytes(MAX_TICKET + 1))
+        return message
+
+    connect(client, server, server_sends=grow).check()
+    assert not cache.puts
+    connect(client, server).check()
+    assert cache.puts == 1
+
+
+@pytest.mark.parametrize("where", [EncryptedExtensions, Certificate, ServerHello])
+def test_client_takes_no_reserved_extension_for_an_answer(
+    client: ClientConfig, server: ServerConfig, where: type[Message]
+) -> None:
+    """RFC 8701, section 3.1: what was sent to be ignored MUST NOT come back."""
+    reserved: list[int] = []
+
+    def look(message: Message) -> Message:
+        if isinstance(message, ClientHello):
+            reserved.extend(kind for kind in message.extensions.types if kind in GREASE_VALUES)
+        return message
+
+    def echo(message: Message) -> Message:
+        if isinstance(message, Certificate):
+            entry = message.entries[0]
+            rows = [*entry.extensions.items, (reserved[0], b"")]
+            entry = replace(entry, extensions=Extensions.build(rows))
+            return replace(message, entries=(entry,)) if where is Certificate else message
+        if isinstance(message, (EncryptedExtensions, ServerHello)) and isinstance(message, where):
+            rows = [*message.extensions.items, (reserved[0], b"")]
+            return replace(message, extensions=Extensions.build(rows))
+        return message
+
+    pair = connect(client, server, client_sends=look, server_sends=echo)
+    assert reserved
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.UNSUPPORTED_EXTENSION
