@@ -48,6 +48,25 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _required((yield))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints which feature was tried with which other implementation, where any was."""
+    outcomes = [
+        (report.nodeid, kind)
+        for kind in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.stats.get(kind, ())
+        if "interop/" in getattr(report, "nodeid", "")
+    ]
+    if not outcomes:
+        return
+    from tests.interop import table
+
+    lines = table.report(outcomes)
+    if lines:
+        terminalreporter.section("features x peers x directions")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 

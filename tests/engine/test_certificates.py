@@ -32,6 +32,7 @@ def staple(
     algorithm: Any = None,
     begins: datetime.datetime = NOW - HOUR,
     ends: datetime.datetime = NOW + HOUR,
+    responder: ocsp.OCSPResponderEncoding = ocsp.OCSPResponderEncoding.HASH,
 ) -> bytes:
     issuer = certificates.authority()
     signer = by or issuer
@@ -48,7 +49,7 @@ def staple(
             revocation_time=begins if revoked else None,
             revocation_reason=None,
         )
-        .responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
+        .responder_id(responder, signer.certificate)
         .sign(signer.key, hashes.SHA256())
     )
     return response.public_bytes(Encoding.DER)

@@ -54,6 +54,8 @@ class GnuTLS(Peer):
         ]
         for name in settings.alpn:
             command += ["--alpn", name]
+        if settings.resume:
+            command += ["--resume", "--waitresumption"]
         if settings.key_update:
             with Process(*command, "--inline-commands", "127.0.0.1") as process:
                 return _converse_with_commands(process, payload)
@@ -77,7 +79,8 @@ class GnuTLS(Peer):
         return listening_process(command)
 
     def _common(self, settings: Settings) -> list[str | Path]:
-        priority = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+        version = "TLS1.2" if settings.tls12 else "TLS1.3"
+        priority = f"NORMAL:-VERS-ALL:+VERS-{version}"
         if settings.groups:
             names = (self.groups[group] for group in settings.groups)
             priority += ":-GROUP-ALL" + "".join(f":+{name}" for name in names)

@@ -80,6 +80,11 @@ class Go(Peer):
             options += ["-trust", settings.trust]
         if settings.groups:
             options += ["-groups", ",".join(self.groups[group] for group in settings.groups)]
+        if settings.tls12:
+            options += ["-min", "0x0303", "-max", "0x0303"]
+        if settings.resume:
+            options += ["-resume"]
+        options += settings.extra
         if settings.alpn:
             options += ["-alpn", ",".join(settings.alpn)]
         return options

@@ -77,6 +77,10 @@ class Java(Peer):
             command += [f"trust={settings.trust}"]
         if settings.suites:
             command += ["suites=" + ",".join(self.suites[suite] for suite in settings.suites)]
+        if settings.tls12:
+            command += ["version=TLSv1.2"]
+        if settings.resume:
+            command += ["resume=yes"]
         if settings.alpn:
             command += ["alpn=" + ",".join(settings.alpn)]
         return command

@@ -59,6 +59,9 @@ class Node(Peer):
 
     def _command(self, port: int, settings: Settings, *, listen: bool) -> list[str | Path]:
         options: dict[str, object] = {"listen": listen, "host": HOST, "port": port}
+        options["minVersion"] = options["maxVersion"] = "TLSv1.2" if settings.tls12 else "TLSv1.3"
+        if settings.resume:
+            options["resume"] = True
         if not listen:
             options["servername"] = settings.server_name
         if settings.credentials:

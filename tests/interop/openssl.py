@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class OpenSSL(Peer):
 
     def connect(self, port: int, settings: Settings, payload: bytes = b"") -> Outcome:
         command: list[str | Path] = [
-            *("openssl", "s_client", "-connect", f"{HOST}:{port}", "-tls1_3"),
+            *("openssl", "s_client", "-connect", f"{HOST}:{port}"),
             *("-servername", settings.server_name, "-verify_hostname", settings.server_name),
             *("-verify_return_error", *self._common(settings)),
         ]
@@ -60,13 +61,23 @@ class OpenSSL(Peer):
         if settings.key_update:
             with Process(*command) as process:
                 return _converse_with_commands(process, payload)
-        with Process(*command, "-quiet", "-no_ign_eof", "-nocommands") as process:
+        command += ["-quiet", "-no_ign_eof", "-nocommands"]
+        if settings.resume:
+            with tempfile.TemporaryDirectory() as directory:
+                session = Path(directory) / "session.pem"
+                with Process(*command, "-sess_out", session) as process:
+                    first = converse(process, payload)
+                if first.data != payload or not session.exists():
+                    return Outcome(b"", f"no session: {first.error}")
+                with Process(*command, "-sess_in", session) as process:
+                    return converse(process, payload)
+        with Process(*command) as process:
             return converse(process, payload)
 
     def serve(self, settings: Settings) -> contextlib.AbstractContextManager[Server]:
         def command(port: int) -> list[str | Path]:
             command: list[str | Path] = [
-                *("openssl", "s_server", "-accept", f"{HOST}:{port}", "-tls1_3"),
+                *("openssl", "s_server", "-accept", f"{HOST}:{port}"),
                 *self._common(settings),
             ]
             if settings.trust:
@@ -80,7 +91,7 @@ class OpenSSL(Peer):
         return listening_process(command, _echo_with_commands if settings.key_update else _echo)
 
     def _common(self, settings: Settings) -> list[str | Path]:
-        options: list[str | Path] = []
+        options: list[str | Path] = ["-tls1_2" if settings.tls12 else "-tls1_3"]
         if settings.credentials:
             # The chain twice: s_client and s_server take but the leaf from -cert.
             chain = settings.credentials.chain

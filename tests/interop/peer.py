@@ -52,6 +52,16 @@ class Settings:
     groups: tuple[NamedGroup, ...] = ()
     suites: tuple[CipherSuite, ...] = ()
     alpn: tuple[str, ...] = ()
+    tls12: bool = False
+    """Whether to speak TLS 1.2 and nothing else, in place of TLS 1.3 and nothing else."""
+
+    resume: bool = False
+    """Whether a client connects twice, the second time to resume the session of the first; its
+    outcome is that of the second connection."""
+
+    extra: tuple[str | Path, ...] = ()
+    """Further arguments for a program of ours, further directives for a server that has a file."""
+
     key_update: bool = False
     """Whether the peer changes its keys between any two lines of the payload, and asks for new
     ones in return. Each line begins with ``line``."""

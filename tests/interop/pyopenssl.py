@@ -61,7 +61,11 @@ class PyOpenSSL(Peer):
         from OpenSSL import SSL
 
         context = SSL.Context(SSL.TLS_METHOD)
-        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        version = SSL.TLS1_2_VERSION if settings.tls12 else SSL.TLS1_3_VERSION
+        context.set_min_proto_version(version)
+        context.set_max_proto_version(version)
+        if server_side:
+            context.set_session_id(b"echo")  # without it no session with a client's certificate
         if settings.trust:
             context.load_verify_locations(str(settings.trust))
             mode = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
@@ -96,17 +100,26 @@ class PyOpenSSL(Peer):
         data = bytearray()
         complaints = _Complaints()
         try:
-            context = self.context(settings, complaints, server_side=False)
-            with socket.create_connection((HOST, port), PATIENCE) as plain:
-                plain.settimeout(None)  # pyOpenSSL knows sockets that block and those that do not
-                tls = SSL.Connection(context, plain)
-                tls.set_connect_state()
-                tls.set_tlsext_host_name(settings.server_name.encode())
-                tls.do_handshake()
-                for chunk in in_turns(tls.sendall, tls.recv, payload):
-                    data += chunk
-                with contextlib.suppress(SSL.Error):
-                    tls.shutdown()
+            with contextlib.ExitStack() as stack:
+                context = self.context(settings, complaints, server_side=False)
+                session = None
+                for _ in range(2 if settings.resume else 1):
+                    data.clear()
+                    plain = stack.enter_context(socket.create_connection((HOST, port), PATIENCE))
+                    plain.settimeout(
+                        None
+                    )  # pyOpenSSL knows sockets that block and those that do not
+                    tls = SSL.Connection(context, plain)
+                    if session is not None:
+                        tls.set_session(session)
+                    tls.set_connect_state()
+                    tls.set_tlsext_host_name(settings.server_name.encode())
+                    tls.do_handshake()
+                    for chunk in in_turns(tls.sendall, tls.recv, payload):
+                        data += chunk
+                    session = tls.get_session()
+                    with contextlib.suppress(SSL.Error):
+                        tls.shutdown()
         except (OSError, SSL.Error) as error:
             return Outcome(bytes(data), f"{describe(error)} {complaints}")
         return Outcome(bytes(data), "")

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from aiotls.enums import NamedGroup
 
@@ -27,6 +27,8 @@ class SSLModule(Peer):
     """A module that can stand in for ``ssl``."""
 
     module: str
+    passes_sessions: ClassVar[bool] = False
+    """Whether the application carries a session from one connection to the next."""
 
     def missing(self) -> str | None:
         if importlib.util.find_spec(self.module) is None:
@@ -42,7 +44,8 @@ class SSLModule(Peer):
         context = ssl.SSLContext(
             ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT
         )
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        version = ssl.TLSVersion.TLSv1_2 if settings.tls12 else ssl.TLSVersion.TLSv1_3
+        context.minimum_version = context.maximum_version = version
         if settings.trust:
             context.load_verify_locations(cafile=str(settings.trust))
             context.verify_mode = ssl.CERT_REQUIRED
@@ -60,13 +63,20 @@ class SSLModule(Peer):
         data = bytearray()
         try:
             context = self.context(settings, server_side=False)
-            with (
-                socket.create_connection((HOST, port), PATIENCE) as plain,
-                context.wrap_socket(plain, server_hostname=settings.server_name) as tls,
-            ):
-                for chunk in in_turns(tls.sendall, tls.recv, payload):
-                    data += chunk
-                self.close(tls)
+            session: dict[str, Any] = {}
+            for _ in range(2 if settings.resume else 1):
+                data.clear()
+                with (
+                    socket.create_connection((HOST, port), PATIENCE) as plain,
+                    context.wrap_socket(
+                        plain, server_hostname=settings.server_name, **session
+                    ) as tls,
+                ):
+                    for chunk in in_turns(tls.sendall, tls.recv, payload):
+                        data += chunk
+                    if settings.resume and self.passes_sessions:
+                        session = {"session": tls.session}
+                    self.close(tls)
         except (OSError, EOFError) as error:
             return Outcome(bytes(data), describe(error))
         return Outcome(bytes(data), "")
@@ -102,6 +112,7 @@ class StandardLibrary(SSLModule):
     accepts = (NamedGroup.X25519, *groups)
     suites = {}
     takes_several_groups = False
+    passes_sessions = True
 
     def restrict(self, context: Any, settings: Settings) -> None:
         for group in settings.groups:
@@ -134,6 +145,7 @@ class BoringSSL(SSLModule):
 
     name = "boringssl"
     module = "utls"
+    passes_sessions = True
     keys = ("p256", "p384", "rsa")  # as a client it does not offer ed25519
     groups = {
         NamedGroup.X25519: "X25519",

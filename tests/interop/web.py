@@ -54,9 +54,11 @@ class Curl(Peer):
     def connect(self, port: int, settings: Settings, payload: bytes = b"") -> Outcome:
         name = settings.server_name
         command: list[str | Path] = [
-            *("curl", "--silent", "--show-error", "--http1.1", "--tlsv1.3", "--header", "Expect:"),
+            *("curl", "--silent", "--show-error", "--http1.1", "--header", "Expect:"),
             *("--resolve", f"{name}:{port}:{HOST}", "--noproxy", "*", "--data-binary", "@-"),
         ]
+        version = "1.2" if settings.tls12 else "1.3"
+        command += [f"--tlsv{version}", "--tls-max", version]
         if settings.trust:
             command += ["--cacert", settings.trust]
         if settings.credentials:
@@ -66,7 +68,8 @@ class Curl(Peer):
         if settings.suites:
             suites = ":".join(self.suites[suite] for suite in settings.suites)
             command += ["--tls13-ciphers", suites]
-        with Process(*command, f"https://{name}:{port}/echo") as process:
+        command += [f"https://{name}:{port}/echo"] * (2 if settings.resume else 1)
+        with Process(*command) as process:
             # curl reads all of its input before it connects.
             process.hurry()
             process.write(payload)
@@ -76,6 +79,8 @@ class Curl(Peer):
                 data += chunk
             status = process.finish()
             log = process.log()
+        if settings.resume:
+            data = data.removeprefix(payload)  # what the first connection has brought
         return Outcome(data, log if status == 0 else f"{log}\nexit status {status}")
 
 
@@ -93,7 +98,7 @@ class Nginx(Peer):
 
     def connect(self, port: int, settings: Settings, payload: bytes = b"") -> Outcome:
         directives = [
-            "proxy_ssl_protocols TLSv1.3",
+            f"proxy_ssl_protocols {_version(settings)}",
             "proxy_ssl_server_name on",
             f"proxy_ssl_name {settings.server_name}",
         ]
@@ -113,12 +118,12 @@ class Nginx(Peer):
         if settings.suites:
             suites = ":".join(self.suites[suite] for suite in settings.suites)
             directives += [f"proxy_ssl_conf_command Ciphersuites {suites}"]
-        with (
-            _nginx("", directives, f"https://{HOST}:{port}") as server,
-            socket.create_connection((HOST, server.port), PATIENCE) as client,
-        ):
-            client.sendall(http_request(payload))
-            response = _read_to_end(client)
+        with _nginx("", directives, f"https://{HOST}:{port}") as server:
+            response = b""
+            for _ in range(2 if settings.resume else 1):
+                with socket.create_connection((HOST, server.port), PATIENCE) as client:
+                    client.sendall(http_request(payload))
+                    response = _read_to_end(client)
             try:
                 return Outcome(http_body(response), server.log())
             except ValueError as error:
@@ -126,7 +131,7 @@ class Nginx(Peer):
 
     @contextlib.contextmanager
     def serve(self, settings: Settings) -> Iterator[Server]:
-        directives = ["ssl_protocols TLSv1.3"]
+        directives = [f"ssl_protocols {_version(settings)}"]
         if settings.credentials:
             directives += [
                 f"ssl_certificate {settings.credentials.chain}",
@@ -141,11 +146,16 @@ class Nginx(Peer):
         if settings.suites:
             suites = ":".join(self.suites[suite] for suite in settings.suites)
             directives += [f"ssl_conf_command Ciphersuites {suites}"]
+        directives += map(str, settings.extra)
         with (
             listening_thread(_http_echo) as backend,
             _nginx("ssl", directives, f"http://{HOST}:{backend.port}") as server,
         ):
             yield server
+
+
+def _version(settings: Settings) -> str:
+    return "TLSv1.2" if settings.tls12 else "TLSv1.3"
 
 
 @contextlib.contextmanager

@@ -27,6 +27,9 @@ var (
 	groups     = flag.String("groups", "", "code points of the groups, in order of preference")
 	alpn       = flag.String("alpn", "", "application protocols, in order of preference")
 	minimum    = flag.Uint("min", tls.VersionTLS13, "the oldest version")
+	resume     = flag.Bool("resume", false, "as a client: connect twice")
+	staple     = flag.String("staple", "", "a file with an OCSP response in DER")
+	timestamp  = flag.String("timestamp", "", "a certificate timestamp, as text")
 	maximum    = flag.Uint("max", tls.VersionTLS13, "the newest version")
 )
 
@@ -54,6 +57,14 @@ func configuration() (*tls.Config, error) {
 		certificate, err := tls.LoadX509KeyPair(*chain, *key)
 		if err != nil {
 			return nil, err
+		}
+		if *staple != "" {
+			if certificate.OCSPStaple, err = os.ReadFile(*staple); err != nil {
+				return nil, err
+			}
+		}
+		if *timestamp != "" {
+			certificate.SignedCertificateTimestamps = [][]byte{[]byte(*timestamp)}
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}
@@ -113,6 +124,12 @@ func serve(config *tls.Config) error {
 }
 
 func connect(config *tls.Config) error {
+	if *resume {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+		if err := once(config); err != nil {
+			return err
+		}
+	}
 	connection, err := tls.Dial("tcp", *address, config)
 	if err != nil {
 		return err
@@ -135,8 +152,29 @@ func connect(config *tls.Config) error {
 	return connection.CloseWrite()
 }
 
+// once sends one line and takes it back; what reads it takes the tickets before it as well.
+func once(config *tls.Config) error {
+	connection, err := tls.Dial("tcp", *address, config)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	line := []byte("line\n")
+	if _, err := connection.Write(line); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(connection, line)
+	return err
+}
+
 func describe(connection *tls.Conn) {
 	state := connection.ConnectionState()
+	material, err := state.ExportKeyingMaterial("EXPERIMENTAL-aiotls", nil, 20)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	fmt.Fprintf(os.Stderr, "exported=%x staple=%x timestamps=%q\n",
+		material, state.OCSPResponse, state.SignedCertificateTimestamps)
 	fmt.Fprintf(os.Stderr, "%s %s %s alpn=%q hello_retry=%t resumed=%t\n",
 		tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), state.CurveID,
 		state.NegotiatedProtocol, state.HelloRetryRequest, state.DidResume)

@@ -105,7 +105,8 @@ public final class Peer {
     }
 
     private static SSLParameters restrict(SSLParameters parameters) {
-        parameters.setProtocols(new String[] {"TLSv1.3"});
+        String version = OPTIONS.getOrDefault("version", "TLSv1.3");
+        parameters.setProtocols(new String[] {version});
         if (OPTIONS.containsKey("suites")) {
             parameters.setCipherSuites(OPTIONS.get("suites").split(","));
         }
@@ -148,18 +149,34 @@ public final class Peer {
     }
 
     private static void connect() throws Exception {
+        SSLContext context = context();
+        if (OPTIONS.containsKey("resume")) {
+            // One line there and back; what reads it takes the tickets before it as well.
+            try (SSLSocket connection = open(context)) {
+                connection.getOutputStream().write("line\n".getBytes(StandardCharsets.US_ASCII));
+                connection.getInputStream().readNBytes(5);
+            }
+        }
+        converse(open(context));
+    }
+
+    private static SSLSocket open(SSLContext context) throws Exception {
         int port = Integer.parseInt(OPTIONS.get("port"));
         // The name is looked for in the certificate; there is no other that could be found there.
         byte[] loopback = InetAddress.getLoopbackAddress().getAddress();
         InetAddress host = InetAddress.getByAddress(OPTIONS.get("name"), loopback);
         SSLSocket connection =
-                (SSLSocket) context().getSocketFactory().createSocket(host, port);
+                (SSLSocket) context.getSocketFactory().createSocket(host, port);
         SSLParameters parameters = restrict(connection.getSSLParameters());
         parameters.setServerNames(List.of(new SNIHostName(OPTIONS.get("name"))));
         parameters.setEndpointIdentificationAlgorithm("HTTPS");
         connection.setSSLParameters(parameters);
         connection.startHandshake();
         describe(connection);
+        return connection;
+    }
+
+    private static void converse(SSLSocket connection) throws Exception {
         Thread receiver =
                 new Thread(
                         () -> {

@@ -7,8 +7,8 @@
 const fs = require('node:fs')
 const tls = require('node:tls')
 
-const { listen, host, port, chain, key, trust, ...rest } = JSON.parse(process.argv[2])
-const options = { minVersion: 'TLSv1.3', ...rest }
+const { listen, host, port, chain, key, trust, resume, ...rest } = JSON.parse(process.argv[2])
+const options = rest
 if (chain) options.cert = fs.readFileSync(chain)
 if (key) options.key = fs.readFileSync(key)
 if (trust) options.ca = fs.readFileSync(trust)
@@ -32,8 +32,20 @@ if (listen) {
   })
   server.on('tlsClientError', report)
   server.listen(port, host)
+} else if (resume) {
+  // One line there and back; what reads it takes the tickets before it as well.
+  const first = tls.connect({ ...options, host, port }, () => first.write('line\n'))
+  let session
+  first.on('session', data => { session = data })
+  first.on('data', () => first.end())
+  first.on('error', report)
+  first.on('close', () => converse({ session }))
 } else {
-  const socket = tls.connect({ ...options, host, port }, () => {
+  converse({})
+}
+
+function converse (more) {
+  const socket = tls.connect({ ...options, ...more, host, port }, () => {
     describe(socket)
     process.stdin.pipe(socket)
     socket.pipe(process.stdout)

@@ -1,0 +1,301 @@
+"""Which feature is tried with which peer, in which direction; and where it is not, why not.
+
+One row for each feature, two directions, one cell for each peer: a scenario that is run, or the
+reason why there is nothing to run. ``client`` is our client at the peer's server, ``server`` our
+server with the peer's client. test_features.py runs the scenarios; what the other files of this
+folder run counts as well, by the names of their tests. pytest prints the whole when it is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from . import scenarios as do
+from .peers import PEERS
+
+Scenario = Callable[[do.Bench], Awaitable[None]]
+Row = dict[str, "Scenario | str"]
+"""What is done with each peer, by its name; a text is the reason why nothing is."""
+
+NAMES = tuple(peer.name for peer in PEERS)
+DIRECTIONS = ("client", "server")
+
+
+def all_with(scenario: Scenario, **other: Scenario | str) -> Row:
+    """The same with every peer but for some."""
+    return {name: scenario for name in NAMES} | other
+
+
+def with_some(reason: str, **some: Scenario | str) -> Row:
+    """Something with some of the peers, and the same reason for all others."""
+    return {name: reason for name in NAMES} | some
+
+
+NO_SERVER = {"curl": "is a client alone"}
+ONE_CONNECTION = "its interface makes one connection of a session"
+UNUSED = "its interface does not have it"
+LIBRARY = "libssl has it, this peer's interface does not"
+NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
+NO_TICKETS_13 = "utls hands out no tickets of TLS 1.3"
+NO_TICKETS_12 = "curl switches off tickets of TLS 1.2: see session ids"
+
+TABLE: dict[str, dict[str, Row]] = {
+    "TLS 1.2": {
+        "client": all_with(do.speaks_tls12_as_client, **NO_SERVER),
+        "server": all_with(do.speaks_tls12_as_server),
+    },
+    "TLS 1.2 client certificates": {
+        "client": all_with(do.shows_a_certificate_in_tls12, **NO_SERVER),
+        "server": all_with(do.asks_for_a_certificate_in_tls12),
+    },
+    "resumption, TLS 1.3": {
+        "client": all_with(do.resumes_tls13, rustls=do.granian_resumes_tls13, **NO_SERVER),
+        "server": all_with(do.is_resumed_in_tls13, rustls=NO_CACHE, boringssl=NO_TICKETS_13),
+    },
+    "resumption, TLS 1.2 tickets": {
+        "client": all_with(do.resumes_tls12, rustls=do.granian_resumes_tls12, **NO_SERVER),
+        "server": all_with(do.is_resumed_in_tls12, curl=NO_TICKETS_12, rustls=NO_CACHE),
+    },
+    "resumption, TLS 1.2 session ids": {
+        "client": with_some(
+            "prefers tickets where they are offered", openssl=do.openssl_resumes_by_session_id
+        )
+        | NO_SERVER,
+        "server": all_with(do.is_resumed_by_session_id, rustls=NO_CACHE),
+    },
+    "0-RTT": {
+        "client": with_some(
+            LIBRARY,
+            openssl=do.openssl_takes_early_data,
+            gnutls=do.gnutls_takes_early_data,
+            nginx=do.nginx_takes_early_data,
+            go="crypto/tls has 0-RTT for QUIC alone",
+            rustls="rtls does not switch it on",
+            boringssl="utls does not switch it on",
+            java="JSSE has no 0-RTT",
+            **NO_SERVER,
+        ),
+        "server": with_some(
+            LIBRARY,
+            openssl=do.openssl_sends_early_data,
+            gnutls=do.gnutls_sends_early_data,
+            go="crypto/tls has 0-RTT for QUIC alone",
+            rustls="rtls does not switch it on",
+            boringssl="utls does not switch it on",
+            java="JSSE has no 0-RTT",
+        ),
+    },
+    "0-RTT refused and sent again": {
+        "client": with_some(
+            "cannot be told to refuse what it has offered",
+            openssl=do.openssl_refuses_early_data,
+            **NO_SERVER,
+        ),
+        "server": with_some("does not send again by itself"),
+    },
+    "external pre-shared keys": {
+        "client": with_some(
+            UNUSED,
+            openssl=do.openssl_server_knows_a_key,
+            gnutls=do.gnutls_server_knows_a_key,
+            go="crypto/tls has none",
+            java="JSSE has none",
+            node="its keys are those of TLS 1.2 alone",
+            **NO_SERVER,
+        ),
+        "server": with_some(
+            UNUSED,
+            openssl=do.openssl_client_knows_a_key,
+            gnutls=do.gnutls_client_knows_a_key,
+            go="crypto/tls has none",
+            java="JSSE has none",
+            node="its keys are those of TLS 1.2 alone",
+        ),
+    },
+    "post-handshake authentication": {
+        "client": with_some(
+            UNUSED,
+            openssl=do.openssl_asks_later,
+            stdlib=do.stdlib_asks_later,
+            gnutls="gnutls-serv asks by a line that its echo mode does not take",
+            go="crypto/tls refuses it",
+            rustls="rustls refuses it",
+            boringssl="BoringSSL refuses it",
+            java="JSSE refuses it",
+            **NO_SERVER,
+        ),
+        "server": with_some(
+            UNUSED,
+            openssl=do.openssl_answers_later,
+            gnutls=do.gnutls_answers_later,
+            stdlib=do.stdlib_answers_later,
+            go="crypto/tls refuses it",
+            rustls="rustls refuses it",
+            boringssl="BoringSSL refuses it",
+            java="JSSE refuses it",
+        ),
+    },
+    "OCSP staples": {
+        "client": with_some(
+            UNUSED,
+            openssl=do.openssl_staples,
+            gnutls=do.gnutls_staples,
+            nginx=do.nginx_staples,
+            go=do.go_staples,
+            java="JSSE fetches its own from a responder, and has no place for one",
+            **NO_SERVER,
+        ),
+        "server": with_some(
+            UNUSED,
+            openssl=do.openssl_takes_a_staple,
+            gnutls=do.gnutls_takes_a_staple,
+            go=do.go_takes_a_staple,
+        ),
+    },
+    "certificate timestamps": {
+        "client": with_some(UNUSED, go=do.go_staples, **NO_SERVER),
+        "server": with_some(UNUSED, go=do.go_takes_a_staple),
+    },
+    "certificate compression": {
+        "client": with_some("its build or its version sends none", **NO_SERVER),
+        "server": with_some(
+            "its build or its version asks for none",
+            boringssl=do.browsers_take_compressed_certificates,
+        ),
+    },
+    "raw public keys": {
+        "client": with_some(
+            "its interface or its version has none", gnutls=do.gnutls_shows_a_raw_key, **NO_SERVER
+        ),
+        "server": with_some(
+            "its interface or its version has none", gnutls=do.gnutls_client_shows_a_raw_key
+        ),
+    },
+    "delegated credentials": {
+        "client": with_some("has none", **NO_SERVER),
+        "server": with_some("has none"),
+    },
+    "record_size_limit": {
+        "client": with_some("has none", gnutls=do.gnutls_keeps_to_our_limit, **NO_SERVER),
+        "server": with_some("has none", gnutls=do.gnutls_client_keeps_to_our_limit),
+    },
+    "exporters": {
+        "client": with_some(
+            UNUSED, openssl=do.openssl_exports_as_server, go=do.go_exports_as_server, **NO_SERVER
+        ),
+        "server": with_some(
+            UNUSED,
+            openssl=do.openssl_exports_as_client,
+            gnutls=do.gnutls_exports_as_client,
+            go=do.go_exports_as_client,
+        ),
+    },
+    "tls-unique": {
+        "client": with_some(UNUSED, stdlib=do.stdlib_binds_as_server, **NO_SERVER),
+        "server": with_some(UNUSED, stdlib=do.stdlib_binds_as_client),
+    },
+}
+
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "TLS 1.3 certificates": (
+        "test_accepts_certificates_of_every_kind",
+        "test_shows_certificates_of_every_kind",
+    ),
+    "TLS 1.3 cipher suites": ("test_speaks_each_cipher_suite",),
+    "key exchange": ("test_agrees_on_keys_in_each_group", "test_insists_on_each_group"),
+    "HelloRetryRequest": ("test_answers_a_retry_request", "test_asks_the_client_to_try_again"),
+    "client certificates": (
+        "test_shows_a_client_certificate",
+        "test_asks_for_a_client_certificate",
+    ),
+    "ALPN": ("test_agrees_on_an_application_protocol",),
+    "key update": ("test_renews_the_keys_of_both_directions", "test_follows_when"),
+}
+"""Features that test_client.py and test_server.py run, by how the names of their tests begin."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One feature with one peer in one direction."""
+
+    feature: str
+    direction: str
+    peer: str
+
+
+def scenarios() -> Iterator[tuple[Cell, Scenario]]:
+    """What there is to run."""
+    for feature, directions in TABLE.items():
+        for direction, row in directions.items():
+            for peer, what in row.items():
+                if not isinstance(what, str):
+                    yield Cell(feature, direction, peer), what
+
+
+def identifier(cell: Cell) -> str:
+    """How a test names its cell, and is found by it afterwards."""
+    return f"{cell.feature}|{cell.direction}|{cell.peer}"
+
+
+_HERE = re.compile(
+    r"test_features\.py::test_feature\[(?:(?:asyncio|uvloop)-)?([^|\]]+)\|(\w+)\|(\w+)"
+)
+_THERE = re.compile(r"interop/test_(client|server)\.py::(\w+)\[(.*)\]")
+
+
+def cell_of(node: str) -> Cell | None:
+    """The cell that the test with this node id fills."""
+    if found := _HERE.search(node):
+        return Cell(*found.groups())
+    if found := _THERE.search(node):
+        direction, name, parameters = found.groups()
+        peers = [word for word in parameters.split("-") if word in NAMES]
+        for feature, beginnings in ELSEWHERE.items():
+            if peers and name.startswith(beginnings):
+                return Cell(feature, direction, peers[0])
+    return None
+
+
+def report(outcomes: Iterable[tuple[str, str]]) -> list[str]:
+    """The table, from the node ids of tests and how they ended."""
+    results: dict[Cell, list[str]] = {}
+    for node, outcome in outcomes:
+        if cell := cell_of(node):
+            results.setdefault(cell, []).append(outcome)
+    if not results:
+        return []
+    width = max(map(len, [*TABLE, *ELSEWHERE]))
+    text = []
+    for direction, title in zip(
+        DIRECTIONS, ("our client, the peer's server", "our server, the peer's client"), strict=True
+    ):
+        text.append(f"{title:{width}}  " + " ".join(f"{name:9}" for name in NAMES))
+        elsewhere = [f for f in ELSEWHERE if any(c.feature == f for c in results)]
+        for feature in (*elsewhere, *TABLE):
+            cells = [_word(Cell(feature, direction, name), results) for name in NAMES]
+            text.append(f"{feature:{width}}  " + " ".join(f"{cell:9}" for cell in cells).rstrip())
+        text.append("")
+    text.append("'-' above the row TLS 1.2: the peer's class says that it cannot, or its reason")
+    text.append("where there is nothing to run, '-':")
+    for feature, directions in TABLE.items():
+        for direction, row in directions.items():
+            reasons: dict[str, list[str]] = {}
+            for name, what in row.items():
+                if isinstance(what, str):
+                    reasons.setdefault(what, []).append(name)
+            for reason, names in reasons.items():
+                text.append(f"  {feature}, our {direction}: {', '.join(names)}: {reason}")
+    return text
+
+
+def _word(cell: Cell, results: dict[Cell, list[str]]) -> str:
+    outcomes = results.get(cell)
+    if outcomes is None:
+        what = TABLE.get(cell.feature, {}).get(cell.direction, {}).get(cell.peer, "")
+        return "-" if isinstance(what, str) else "not run"
+    for bad in ("failed", "error", "skipped"):
+        if bad in outcomes:
+            return bad.upper()
+    return "ran"
