@@ -153,7 +153,8 @@ class TLSConnection:
             self._establish(stop.value)
             return None
         except BaseException as error:
-            raise self._fail(error) from error.__cause__
+            failure = self._fail(error)
+            raise failure from failure.__cause__
         if not isinstance(want, Want):
             coroutine.close()
             raise self._fail(
@@ -191,7 +192,7 @@ class TLSConnection:
             failure = self._fail(error)
             if failure is error:
                 raise
-            raise failure from error.__cause__
+            raise failure from failure.__cause__
         self._establish(result)
 
     @property
@@ -381,7 +382,8 @@ class TLSConnection:
                 self._take_records((record,))
                 return None
         except Exception as error:
-            raise self._fail(error) from error.__cause__
+            failure = self._fail(error)
+            raise failure from failure.__cause__
         self._receive(data)
         return None
 
@@ -392,7 +394,8 @@ class TLSConnection:
         try:
             self._take_records(self._reader.records(data))
         except Exception as error:
-            raise self._fail(error) from error.__cause__
+            failure = self._fail(error)
+            raise failure from failure.__cause__
 
     def _take_records(self, records: Iterable[tuple[int, bytes]]) -> None:
         plaintext, post = self._plaintext, self._post

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import re
 import shlex
@@ -132,3 +133,26 @@ def test_what_it_names_is_there() -> None:
         assert hasattr(aiotls, name), name
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (ROOT / path).exists(), path
+
+
+FEATURES = re.findall(r"^\| ([^|]+) \| [^|]* \| `(tests/[^`]+)` \|$", TEXT, re.MULTILINE)
+
+
+def test_the_table_of_features_has_no_row_without_a_test() -> None:
+    section = TEXT[TEXT.index("\n## Features") :]
+    section = section[: section.index("\n## ", 1)]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(rows) - 2 == len(FEATURES) > 30
+
+
+@pytest.mark.parametrize(("feature", "test"), FEATURES)
+def test_a_feature_has_its_test(feature: str, test: str) -> None:
+    path, _, name = test.partition("::")
+    code = ast.parse((ROOT / path).read_text())
+    functions = {
+        node.name
+        for node in code.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.name.startswith("test_")
+    }
+    assert name in functions if name else functions, feature

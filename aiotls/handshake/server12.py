@@ -314,12 +314,15 @@ def choose_credential12(
                     return suite, identity, scheme
     if not shared:
         offered = CipherSuite.listing(hello.cipher_suites)
+        remedy = "ServerConfig(cipher_suites=)."
+        if not any(code in SUITES for code in hello.cipher_suites):
+            remedy = "the client needs one with ECDHE and AES-GCM or ChaCha20-Poly1305."
         raise ProtocolError(
             Alert.HANDSHAKE_FAILURE,
             "no shared cipher: the client offers none of this server's cipher suites",
             reason="NO_SHARED_CIPHER",
             hint=f"The client offers {offered}; this server takes "
-            f"{CipherSuite.listing(config.suites)}: ServerConfig(cipher_suites=).",
+            f"{CipherSuite.listing(config.suites)}: {remedy}",
         )
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,

@@ -1,0 +1,130 @@
+"""What belongs to TLS 1.2 and its time: RFC 7627, section 5; RFC 6066, section 4; old suites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aiotls import ClientConfig, ServerConfig
+from aiotls.enums import Alert, CipherSuite, ExtensionType, ProtocolVersion
+from aiotls.errors import ProtocolError
+from aiotls.sessions import MemorySessionStore
+from aiotls.wire import extensions as ext
+from aiotls.wire.messages import ClientHello, EncryptedExtensions, Message, ServerHello
+from tests.engine.pair import Mutation, connect
+from tests.negative.test_client_hello import hello
+from tests.negative.test_client_hello import rejected as rejected_by_server
+from tests.negative.test_server_hello import on, with_extensions
+from tests.negative.test_server_hello import rejected as rejected_by_client
+
+EMS = ExtensionType.EXTENDED_MASTER_SECRET
+TLS12 = ProtocolVersion.TLSv1_2
+
+
+def without_ems(kind: type) -> Mutation:
+    return on(kind, lambda message: with_extensions(message, drop=(EMS,)))
+
+
+@pytest.fixture
+def client12(client: ClientConfig) -> ClientConfig:
+    return client.replace(max_version=TLS12)
+
+
+@pytest.fixture(params=["tickets", "numbers"])
+def kept(request: pytest.FixtureRequest, server: ServerConfig) -> ServerConfig:
+    if request.param == "tickets":
+        return server
+    return server.replace(session_store=MemorySessionStore(), ticket_keys=None)
+
+
+def test_a_session_with_the_extended_secret_is_not_resumed_without(
+    client12: ClientConfig, kept: ServerConfig
+) -> None:
+    """RFC 7627, section 5.3: the server MUST abort."""
+    connect(client12, kept).check()
+    pair = connect(client12, kept, client_sends=without_ems(ClientHello))
+    rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION")
+
+
+def test_a_client_does_not_resume_where_the_server_forgets_the_extended_secret(
+    client12: ClientConfig, kept: ServerConfig
+) -> None:
+    """RFC 7627, section 5.3: the client MUST abort."""
+    connect(client12, kept).check()
+    pair = connect(client12, kept, server_sends=without_ems(ServerHello))
+    rejected_by_client(pair, Alert.HANDSHAKE_FAILURE, "RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION")
+
+
+def test_without_the_extended_secret_the_two_sides_do_not_agree(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """Whoever strikes the extension from a hello changes the keys, and is found out."""
+    pair = connect(client12, server, server_sends=without_ems(ServerHello))
+    assert not pair.client.handshake_complete
+    assert not pair.server.handshake_complete
+
+
+def test_a_client_of_long_ago_gets_no_session(client12: ClientConfig, kept: ServerConfig) -> None:
+    """RFC 7627, section 5.4: what could not be resumed safely is not kept at all."""
+    answers: list[ServerHello] = []
+
+    def look(message: Message) -> Message:
+        if isinstance(message, ServerHello):
+            answers.append(message)
+        return message
+
+    connect(client12, kept, client_sends=without_ems(ClientHello), server_sends=look)
+    assert answers[0].session_id == b""
+    assert ExtensionType.SESSION_TICKET not in answers[0].extensions
+
+
+@pytest.mark.parametrize("version", [TLS12, ProtocolVersion.TLSv1_3])
+def test_max_fragment_length_is_not_taken_up(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    """RFC 6066, section 4: a server may pass over it; record_size_limit has taken its place."""
+    answered: list[int] = []
+
+    def look(message: Message) -> Message:
+        if isinstance(message, (ServerHello, EncryptedExtensions)):
+            answered.extend(message.extensions.types)
+        return message
+
+    connect(
+        client.replace(max_version=version),
+        server,
+        client_sends=hello(lambda m: with_extensions(m, (ext.MAX_FRAGMENT_LENGTH, 1))),
+        server_sends=look,
+    )
+    assert ExtensionType.MAX_FRAGMENT_LENGTH not in answered
+    assert answered
+
+
+@pytest.mark.parametrize("body", [b"\0", b"\5", b"", b"\1\1"])
+def test_a_max_fragment_length_that_is_none_is_refused(
+    client: ClientConfig, server: ServerConfig, body: bytes
+) -> None:
+    """RFC 6066, section 4: illegal_parameter for a value that is not defined."""
+    kind = int(ExtensionType.MAX_FRAGMENT_LENGTH)
+    pair = connect(client, server, client_sends=hello(lambda m: with_extensions(m, (kind, body))))
+    rejected_by_server(pair, Alert.ILLEGAL_PARAMETER if len(body) == 1 else Alert.DECODE_ERROR)
+
+
+@pytest.mark.parametrize(
+    "suites",
+    [
+        pytest.param((0xC013, 0xC014, 0xC027), id="cbc"),
+        pytest.param((0x002F, 0x009C), id="static-rsa"),
+        pytest.param((0x009E, 0x0033), id="finite-field-dhe"),
+    ],
+)
+def test_a_client_of_old_suites_is_told_what_to_do(
+    client12: ClientConfig, server: ServerConfig, suites: tuple[int, ...]
+) -> None:
+    pair = connect(client12, server, client_sends=hello(lambda m: replace(m, cipher_suites=suites)))
+    rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "NO_SHARED_CIPHER")
+    error = pair.server_error
+    assert isinstance(error, ProtocolError)
+    assert CipherSuite.listing(suites) in (error.hint or "")
+    assert "AES-GCM or ChaCha20-Poly1305" in (error.hint or "")
