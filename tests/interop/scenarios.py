@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.ocsp import OCSPResponderEncoding
 
@@ -705,6 +706,7 @@ async def app(scope, receive, send):
 @contextlib.contextmanager
 def granian(bench: Bench, *more: str) -> Iterator[Server]:
     """The server granian, whose TLS is that of rustls."""
+    pytest.importorskip("granian", reason="the package granian is not installed")
     bench.file("application.py", APPLICATION)
     credentials = bench.pki.server()
 
@@ -857,8 +859,9 @@ async def stdlib_binds_as_server(bench: Bench) -> None:
 
 async def browsers_take_compressed_certificates(bench: Bench) -> None:
     """RFC 8879: Chrome's ClientHello asks for brotli, Safari's for zlib."""
-    from curl_cffi import requests
-
+    requests = pytest.importorskip(
+        "curl_cffi.requests", reason="the package curl_cffi is not installed"
+    )
     # What is shorter than a packet is not compressed.
     issuer = certificates.intermediate()
     long = certificates.leaf("localhost", issuer=issuer, key_kind="rsa").identity
