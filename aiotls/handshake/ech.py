@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..crypto.schedule13 import expand_label
 from ..crypto.suites import Suite
 from ..enums import Alert, ExtensionType
-from ..errors import ProtocolError
+from ..errors import DecodeError, ProtocolError
 from ..wire.codec import Reader, Writer
 from ..wire.extensions import Extensions
 from ..wire.messages import ClientHello, ServerHello
@@ -60,7 +60,16 @@ class Sealed:
     @classmethod
     def parse(cls, data: bytes) -> Sealed | None:
         """None for the inner variant. Raises ProtocolError for what is neither."""
-        reader = Reader(data)
+        try:
+            return cls._read(Reader(data))
+        except DecodeError as error:
+            raise DecodeError(
+                f"the client's encrypted_client_hello is malformed: {error}",
+                reason="BAD_EXTENSION",
+            ) from error
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Sealed | None:
         kind = reader.u8()
         if kind not in (OUTER, INNER):  # section 7
             raise ProtocolError(

@@ -43,6 +43,11 @@ class Opened:
     """What opens the second one; None on a server that was given the inner one by another."""
 
 
+def was_opened(opened: Opened | None) -> bool:
+    """Whether this server has decrypted the ClientHello; behind another it cannot know."""
+    return opened is not None and opened.context is not None
+
+
 def open_hello(channel: Channel, hello: ClientHello) -> tuple[ClientHello, Opened | None]:
     """The ClientHello that counts, and what there is to say about it (section 7.1).
 
@@ -141,7 +146,9 @@ def read_inner(plaintext: bytes, outer: ClientHello) -> ClientHello:
     encoded = ClientHello.read(reader)
     if any(reader.rest()):
         raise ProtocolError(
-            Alert.ILLEGAL_PARAMETER, "the padding of the encrypted ClientHello is not zero"
+            Alert.ILLEGAL_PARAMETER,
+            "the padding of the encrypted ClientHello is not zero",
+            reason="DECODE_ERROR",
         )
     if encoded.session_id:
         raise ProtocolError(

@@ -159,7 +159,7 @@ async def server13(
         resumed=key is not None and key.session is not None,
         transcript=transcript if ext.POST_HANDSHAKE_AUTH.type in hello.extensions else None,
         early_data=early_data,
-        ech=opened is not None and opened.inner is not None,
+        ech=ech.was_opened(opened),
     )
     await send_tickets(channel, config, hello, established)
     return replace(established, resumption_secret=b"")  # no other ticket is made from it

@@ -34,6 +34,7 @@ from aiotls.connection import TLSConnection
 from aiotls.enums import Alert, Want
 from aiotls.errors import (
     AlertReceived,
+    DecodeError,
     ECHRejected,
     ProtocolError,
     TLSError,
@@ -157,7 +158,14 @@ class Exchange:
         self.options = options
         self.resumed = resumed
         self.state = configuration.State(options, shim.sessions, suspend, resumed=resumed)
-        self.config: Config = self.state.config()
+        try:
+            self.config: Config = self.state.config()
+        except UsageError as error:
+            if options.ech_config_list and isinstance(error.__cause__, DecodeError):
+                raise Refused(":INVALID_ECH_CONFIG_LIST:") from error
+            if options.ech_config_list and options.reject_unusable_ech_config:
+                raise Refused(":UNUSABLE_ECH_CONFIG_LIST:") from error
+            raise
         if options.reject_unusable_ech_config and isinstance(self.config, ClientConfig):
             if self.config.ech_config is None:
                 raise Refused(":UNUSABLE_ECH_CONFIG_LIST:")
