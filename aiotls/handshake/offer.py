@@ -39,9 +39,9 @@ DOWNGRADE_TLS12 = b"DOWNGRD\x01"
 DOWNGRADE_TLS11 = b"DOWNGRD\x00"
 """RFC 8446, section 4.1.3: how a server that could do better ends its random."""
 
-MAX_COOKIE = 1 << 14
+MAX_COOKIE = 1 << 12
 """Bytes. The syntax has room for more, but all extensions together have 65,535 bytes, and a
-session's ticket has to go with them."""
+session's ticket has to go with them; with ECH, twice."""
 
 
 @dataclass(frozen=True, slots=True)

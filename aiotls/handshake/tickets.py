@@ -17,9 +17,9 @@ from .channel import Channel, resolve
 if TYPE_CHECKING:
     from .established import Established
 
-MAX_TICKET = 1 << 15
+MAX_TICKET = 20_000
 """Bytes of a ticket that a client keeps: it has to fit into a ClientHello, whose extensions have
-65,535 bytes in all."""
+65,535 bytes in all, and with ECH twice, as the outer one carries another of its length."""
 
 
 async def send_tickets(

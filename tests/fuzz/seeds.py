@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,8 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 from cryptography.x509 import ocsp
 
 from aiotls import Identity, TLSConnection
+from aiotls.ech import ECHKeys
+from aiotls.enums import GREASE_VALUES, ExtensionType
+from aiotls.handshake.ech import Sealed
 from aiotls.identity import LocalSigner
-from aiotls.wire.messages import Message
+from aiotls.wire import extensions as ext
+from aiotls.wire.extensions import Extensions
+from aiotls.wire.messages import ClientHello, Message
 from tests import certificates
 from tests.engine.pair import Pair, mutate
 from tests.fuzz import targets, world
@@ -141,7 +148,25 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     for index in range(len(targets.EXTENSIONS)):
         yield "extensions", f"row-{index}", bytes([index, 0, 2, 0, 0])
     yield "compression", "zlib", bytes.fromhex("0100000a789c2bc9c82c5600a2448592d4e21200")
+    keys = ECHKeys.generate("public.example")
+    yield "ech", "list", b"\0" + keys.config_list
+    yield "ech", "pem", b"\1" + keys.to_pem()
+    yield "ech", "sealed", b"\2" + Sealed(1, 1, 7, bytes(32), bytes(64)).encode()
+    outer = ClientHello.parse(world.client_hello()[4:])
+    own = {ExtensionType.SUPPORTED_VERSIONS, *GREASE_VALUES}
+    referred = [kind for kind in outer.extensions.types if kind not in own]
+    rows: list[tuple[Any, Any]] = [
+        (ExtensionType.ECH_OUTER_EXTENSIONS, _references(referred)),
+        (ExtensionType.ENCRYPTED_CLIENT_HELLO, b"\1"),
+        (ext.SUPPORTED_VERSIONS, (0x0304,)),
+    ]
+    inner = replace(outer, session_id=b"", extensions=Extensions.build(rows))
+    yield "ech", "inner", b"\3" + inner.encode()[4:] + bytes(8)
     yield "peers_values", "share", bytes([0]) + bytes(range(32))
+
+
+def _references(kinds: list[int]) -> bytes:
+    return bytes([2 * len(kinds)]) + b"".join(kind.to_bytes(2, "big") for kind in kinds)
 
 
 def main() -> None:

@@ -19,9 +19,12 @@ from aiotls.crypto import groups, signatures
 from aiotls.crypto.aead import Opener13, Sealer13
 from aiotls.crypto.suites import SUITES
 from aiotls.delegation import DelegatedCredential
+from aiotls.ech import ECHConfig, ECHKeys, choose_config, parse_config_list
 from aiotls.enums import NamedGroup, SignatureScheme
 from aiotls.errors import ProtocolError
 from aiotls.handshake import staple as ocsp
+from aiotls.handshake.ech import Sealed
+from aiotls.handshake.ech_server import read_inner
 from aiotls.handshake.post_auth import MAX_REQUESTS
 from aiotls.record import RecordReader
 from aiotls.sessions import Session
@@ -30,6 +33,7 @@ from aiotls.trust import RevocationLists
 from aiotls.wire import messages as msg
 from aiotls.wire.codec import Writer
 from aiotls.wire.extensions import EXTENSIONS, Extensions
+from aiotls.wire.messages import ClientHello
 from tests.fuzz import world
 
 MESSAGES = sorted(
@@ -139,6 +143,31 @@ def compression(data: bytes) -> None:
         message = msg.CompressedCertificate.parse(data)
         expand(message, ALGORITHMS, 1 << 17)
     except ProtocolError:
+        pass
+
+
+def ech(data: bytes) -> None:
+    """What DNS, files and clients bring for Encrypted Client Hello."""
+    script = Script(data)
+    choice = script.number() % 4
+    content = script.rest()
+    try:
+        if choice == 0:
+            configs = parse_config_list(content)
+            for config in configs:
+                assert ECHConfig.parse(config.encoded) == config
+            chosen = choose_config(content)
+            assert chosen is None or chosen in configs
+        elif choice == 1:
+            repr(ECHKeys.from_pem(content))
+        elif choice == 2:
+            sealed = Sealed.parse(content)
+            assert sealed is None or sealed.encode() == content
+        else:
+            outer = ClientHello.parse(world.client_hello()[4:])
+            inner = read_inner(content, outer)
+            assert inner.session_id == outer.session_id
+    except (ProtocolError, UsageError):
         pass
 
 
@@ -559,6 +588,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         extensions,
         peers_values,
         compression,
+        ech,
         records,
         wire,
         handshake,

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
-from aiotls import ClientConfig, Identity, ServerConfig, TrustStore
+from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
 from aiotls.config import ClientAuth, Config
 from aiotls.crypto import groups
 from aiotls.crypto.primitives import Primitives
@@ -160,3 +160,10 @@ def session_for(scenario: str) -> Session | None:
 def fresh(scenario: str) -> tuple[Config, Config]:
     """Client and server at the beginning of their days."""
     return configs(scenario, session_for(scenario))
+
+
+@cache
+def client_hello() -> bytes:
+    """The first message of the plain scenario's client."""
+    client, _ = fresh("plain")
+    return TLSConnection(client, "localhost").data_to_send()[5:]
