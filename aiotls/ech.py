@@ -12,12 +12,12 @@ A server publishes an ECHConfigList, mostly in DNS (RFC 9848), and keeps the pri
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -317,7 +317,7 @@ class ECHKeys:
                     private_key = loaded
                     continue
                 configs = parse_config_list(base64.b64decode(block[2]))
-            except (ValueError, DecodeError, binascii.Error) as error:
+            except (ValueError, UnsupportedAlgorithm, DecodeError) as error:
                 raise UsageError(f"the PEM block {block[1]} is malformed: {error}") from error
             if private_key is None:
                 raise UsageError("the private key has to stand before its ECHCONFIG")

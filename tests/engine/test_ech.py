@@ -255,6 +255,9 @@ def test_keys_survive_a_file(client: ClientConfig, opening: ServerConfig) -> Non
         b"",
         b"-----BEGIN ECHCONFIG-----\nAAAA\n-----END ECHCONFIG-----\n",
         b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        # a key of the kind 1.3.69.110, which nobody knows
+        b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK0VuBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+        b"AAAAAAAA\n-----END PRIVATE KEY-----\n",
     ],
 )
 def test_a_file_without_keys(pem: bytes) -> None:
