@@ -35,6 +35,7 @@ def with_some(reason: str, **some: Scenario | str) -> Row:
 
 NO_SERVER = {"curl": "is a client alone"}
 ONE_CONNECTION = "its interface makes one connection of a session"
+UNTRIED = "has it, and no scenario tries it yet"
 UNUSED = "its interface does not have it"
 LIBRARY = "libssl has it, this peer's interface does not"
 NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
@@ -119,6 +120,7 @@ TABLE: dict[str, dict[str, Row]] = {
             UNUSED,
             openssl=do.openssl_asks_later,
             stdlib=do.stdlib_asks_later,
+            pyopenssl=UNTRIED,
             gnutls="gnutls-serv asks by a line that its echo mode does not take",
             go="crypto/tls refuses it",
             rustls="rustls refuses it",
@@ -131,6 +133,8 @@ TABLE: dict[str, dict[str, Row]] = {
             openssl=do.openssl_answers_later,
             gnutls=do.gnutls_answers_later,
             stdlib=do.stdlib_answers_later,
+            curl=UNTRIED,
+            pyopenssl=UNTRIED,
             go="crypto/tls refuses it",
             rustls="rustls refuses it",
             boringssl="BoringSSL refuses it",
@@ -145,6 +149,8 @@ TABLE: dict[str, dict[str, Row]] = {
             nginx=do.nginx_staples,
             go=do.go_staples,
             java="JSSE fetches its own from a responder, and has no place for one",
+            pyopenssl=UNTRIED,
+            node=UNTRIED,
             **NO_SERVER,
         ),
         "server": with_some(
@@ -152,6 +158,10 @@ TABLE: dict[str, dict[str, Row]] = {
             openssl=do.openssl_takes_a_staple,
             gnutls=do.gnutls_takes_a_staple,
             go=do.go_takes_a_staple,
+            curl=UNTRIED,
+            pyopenssl=UNTRIED,
+            node=UNTRIED,
+            java=UNTRIED,
         ),
     },
     "certificate timestamps": {
@@ -183,18 +193,30 @@ TABLE: dict[str, dict[str, Row]] = {
     },
     "exporters": {
         "client": with_some(
-            UNUSED, openssl=do.openssl_exports_as_server, go=do.go_exports_as_server, **NO_SERVER
+            UNUSED,
+            openssl=do.openssl_exports_as_server,
+            gnutls=UNTRIED,
+            pyopenssl=do.pyopenssl_exports_as_server,
+            go=do.go_exports_as_server,
+            node=UNTRIED,
+            **NO_SERVER,
         ),
         "server": with_some(
             UNUSED,
             openssl=do.openssl_exports_as_client,
             gnutls=do.gnutls_exports_as_client,
+            pyopenssl=do.pyopenssl_exports_as_client,
             go=do.go_exports_as_client,
+            node=UNTRIED,
         ),
     },
     "tls-unique": {
-        "client": with_some(UNUSED, stdlib=do.stdlib_binds_as_server, **NO_SERVER),
-        "server": with_some(UNUSED, stdlib=do.stdlib_binds_as_client),
+        "client": with_some(
+            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=do.stdlib_binds_as_server, **NO_SERVER
+        ),
+        "server": with_some(
+            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=do.stdlib_binds_as_client
+        ),
     },
 }
 
