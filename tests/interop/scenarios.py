@@ -17,11 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+)
 from cryptography.x509.ocsp import OCSPResponderEncoding
 
 import aiotls
-from aiotls.enums import ExtensionType, HandshakeType, ProtocolVersion
+from aiotls.enums import ExtensionType, HandshakeType, NamedGroup, ProtocolVersion
 from aiotls.sessions import MemorySessionStore
 from aiotls.wire.messages import ClientHello, EncryptedExtensions, ServerHello
 from tests import certificates
@@ -687,6 +693,44 @@ async def go_exports_as_server(bench: Bench) -> None:
                 await echoed(reader, writer)
                 expected = engine.export_keying_material(LABEL, 20).hex()
                 assert f"exported={expected}" in server.log()
+
+
+def go_keys(keys: aiotls.ECHKeys) -> tuple[str, ...]:
+    """A server's key for Encrypted Client Hello, as the program takes it."""
+    key = keys.keys[0]
+    private = key.private_key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    return ("-ech-config", key.config.encoded.hex(), "-ech-key", private.hex())
+
+
+async def go_takes_an_encrypted_hello(bench: Bench) -> None:
+    keys, old = aiotls.ECHKeys.generate("localhost"), aiotls.ECHKeys.generate("localhost")
+    settings = Settings(credentials=bench.pki.server(), extra=go_keys(keys))
+    with bench.peer.serve(settings) as server:
+        for groups in (("x25519",), ("secp521r1", "x25519")):
+            config = bench.client(ech=keys.config_list, groups=groups)
+            async with connected(server.port, config) as (reader, writer, engine):
+                await echoed(reader, writer)
+                assert engine.established.ech
+                assert "ech=true" in server.log()
+        with pytest.raises(aiotls.ECHRejected) as caught:
+            async with connected(server.port, bench.client(ech=old.config_list)):
+                pass
+        config = bench.client(ech=caught.value.retry_configs)
+        async with connected(server.port, config) as (reader, writer, engine):
+            await echoed(reader, writer)
+            assert engine.established.ech
+
+
+async def go_sends_an_encrypted_hello(bench: Bench) -> None:
+    keys = aiotls.ECHKeys.generate("front.example")  # Go takes no public name without a dot
+    async with watched(bench.server(ech_keys=keys)) as (port, engines):
+        settings = Settings(trust=bench.pki.trust_file)
+        for groups in ((), (NamedGroup.SECP256R1,)):
+            extra = ("-ech-list", keys.config_list.hex())
+            outcome = await bench.visit(port, settings.but(extra=extra, groups=groups))
+            assert outcome.data == LINE, outcome.error
+            assert "ech=true" in outcome.error
+            assert engines[-1].established.ech
 
 
 APPLICATION = b"""

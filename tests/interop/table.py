@@ -210,6 +210,10 @@ TABLE: dict[str, dict[str, Row]] = {
             node=UNTRIED,
         ),
     },
+    "Encrypted Client Hello": {
+        "client": with_some(UNUSED, go=do.go_takes_an_encrypted_hello, **NO_SERVER),
+        "server": with_some(UNUSED, go=do.go_sends_an_encrypted_hello),
+    },
     "tls-unique": {
         "client": with_some(
             UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=do.stdlib_binds_as_server, **NO_SERVER

@@ -7,6 +7,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +31,9 @@ var (
 	resume     = flag.Bool("resume", false, "as a client: connect twice")
 	staple     = flag.String("staple", "", "a file with an OCSP response in DER")
 	timestamp  = flag.String("timestamp", "", "a certificate timestamp, as text")
+	echList    = flag.String("ech-list", "", "as a client: an ECHConfigList, in hexadecimal")
+	echConfig  = flag.String("ech-config", "", "as a server: an ECHConfig, in hexadecimal")
+	echKey     = flag.String("ech-key", "", "its private key, in hexadecimal")
 	maximum    = flag.Uint("max", tls.VersionTLS13, "the newest version")
 )
 
@@ -89,6 +93,23 @@ func configuration() (*tls.Config, error) {
 			return nil, err
 		}
 		config.CurvePreferences = append(config.CurvePreferences, tls.CurveID(number))
+	}
+	list, err := hex.DecodeString(*echList)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 0 {
+		config.EncryptedClientHelloConfigList = list
+	}
+	if *echConfig != "" {
+		key := tls.EncryptedClientHelloKey{SendAsRetry: true}
+		if key.Config, err = hex.DecodeString(*echConfig); err != nil {
+			return nil, err
+		}
+		if key.PrivateKey, err = hex.DecodeString(*echKey); err != nil {
+			return nil, err
+		}
+		config.EncryptedClientHelloKeys = []tls.EncryptedClientHelloKey{key}
 	}
 	config.NextProtos = strings.FieldsFunc(*alpn, isComma)
 	return config, nil
@@ -175,7 +196,8 @@ func describe(connection *tls.Conn) {
 	}
 	fmt.Fprintf(os.Stderr, "exported=%x staple=%x timestamps=%q\n",
 		material, state.OCSPResponse, state.SignedCertificateTimestamps)
-	fmt.Fprintf(os.Stderr, "%s %s %s alpn=%q hello_retry=%t resumed=%t\n",
+	fmt.Fprintf(os.Stderr, "%s %s %s alpn=%q hello_retry=%t resumed=%t ech=%t\n",
 		tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), state.CurveID,
-		state.NegotiatedProtocol, state.HelloRetryRequest, state.DidResume)
+		state.NegotiatedProtocol, state.HelloRetryRequest, state.DidResume,
+		state.ECHAccepted)
 }
