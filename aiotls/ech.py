@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -317,7 +316,9 @@ class ECHKeys:
                     private_key = loaded
                     continue
                 configs = parse_config_list(base64.b64decode(block[2]))
-            except (ValueError, UnsupportedAlgorithm, DecodeError) as error:
+            except UsageError:
+                raise
+            except Exception as error:  # also the library's own internal errors
                 raise UsageError(f"the PEM block {block[1]} is malformed: {error}") from error
             if private_key is None:
                 raise UsageError("the private key has to stand before its ECHCONFIG")
