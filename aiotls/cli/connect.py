@@ -15,11 +15,12 @@ import re
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from ..config import ClientConfig
 from ..connection import TLSConnection
-from ..endpoints import start_tls
+from ..endpoints import create_connection, start_tls
 from ..enums import ProtocolVersion
 from ..errors import TLSError, UsageError
 from ..identity import Identity
@@ -57,6 +58,12 @@ def register(commands: Any) -> None:
         "--resume",
         action="store_true",
         help="connect twice, and show whether the second handshake resumes the first session",
+    )
+    command.add_argument(
+        "--early-data",
+        metavar="FILE",
+        help="connect twice, and send the file ahead of the second handshake (0-RTT); what the "
+        "server does not take that way is sent after it",
     )
     command.add_argument(
         "--json", action="store_true", help="print the facts as one JSON object, and do not pipe"
@@ -206,6 +213,34 @@ class Link:
         return self.transport.connection
 
 
+async def open_early(target: Target, config: ClientConfig, data: bytes) -> Link:
+    """Connects with *data* ahead of the handshake, or after it where that is not taken."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LIMIT, loop=loop)
+    start = connected = time.perf_counter()
+
+    def factory() -> StreamReaderProtocol:
+        nonlocal connected
+        connected = time.perf_counter()
+        return StreamReaderProtocol(reader, loop=loop)
+
+    async with deadline(target):
+        transport, protocol = await create_connection(
+            factory,
+            target.host,
+            target.port,
+            ssl=config,
+            server_hostname=target.name,
+            ssl_handshake_timeout=target.timeout,
+            early_data=data,
+            replay=True,
+        )
+    handshake = time.perf_counter() - connected
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    address = _shown(transport.get_extra_info("peername"))
+    return Link(reader, writer, transport, address, connected - start, handshake)
+
+
 async def open_link(target: Target, config: ClientConfig) -> Link:
     """Connects, leads the plaintext dialogue if there is one, and shakes hands."""
     loop = asyncio.get_running_loop()
@@ -236,8 +271,11 @@ async def open_link(target: Target, config: ClientConfig) -> Link:
     handshake = time.perf_counter() - start
     protocol.connection_made(transport)
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-    address = f"{peer[0]}:{peer[1]}" if ":" not in peer[0] else f"[{peer[0]}]:{peer[1]}"
-    return Link(reader, writer, transport, address, tcp, handshake)
+    return Link(reader, writer, transport, _shown(peer), tcp, handshake)
+
+
+def _shown(peer: tuple[Any, ...]) -> str:
+    return f"{peer[0]}:{peer[1]}" if ":" not in peer[0] else f"[{peer[0]}]:{peer[1]}"
 
 
 class deadline:
@@ -264,14 +302,24 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     target = parse_target(options)
     config = make_config(options)
-    return run_async(lambda: connect(target, config, options))
+    early = None
+    if options.early_data is not None:
+        if target.starttls is not None:
+            raise Failure("--early-data and --starttls do not go together", code=USAGE)
+        early = Path(options.early_data).read_bytes()
+    return run_async(lambda: connect(target, config, options, early))
 
 
-async def connect(target: Target, config: ClientConfig, options: argparse.Namespace) -> int:
+async def connect(
+    target: Target, config: ClientConfig, options: argparse.Namespace, early: bytes | None = None
+) -> int:
     """One connection, from the handshake to its end."""
-    if options.resume:
+    if options.resume or early is not None:
         await _fetch_session(target, config)
-    link = await open_link(target, config)
+    if early is None:
+        link = await open_link(target, config)
+    else:
+        link = await open_early(target, config, early)
     try:
         told = report.facts(link.connection)
         reason = None
@@ -287,8 +335,8 @@ async def connect(target: Target, config: ClientConfig, options: argparse.Namesp
             }
             print(json.dumps(told, indent=2))
         else:
-            _show(target, link, told, reason, options.resume)
-            await pipe(link, options.linger)
+            _show(target, link, told, reason, options)
+            await pipe(link, options.linger, waits=bool(early))
     finally:
         await close(link)
     return OK if reason is None else UNVERIFIED
@@ -315,12 +363,19 @@ def what_insecure_skipped(connection: TLSConnection, target: Target, config: Cli
 
 
 def _show(
-    target: Target, link: Link, told: dict[str, Any], reason: str | None, asked_to_resume: bool
+    target: Target,
+    link: Link,
+    told: dict[str, Any],
+    reason: str | None,
+    options: argparse.Namespace,
 ) -> None:
     terminal = Terminal.of(sys.stderr)
     terminal.line(report.verdict(terminal, target.label, told, reason))
     lines = report.fact_lines(told)
-    if asked_to_resume and not told["resumed"]:
+    if options.early_data is not None:
+        taken = "taken" if told["early_data"] else "not taken, and sent after the handshake"
+        lines.append(f"0-RTT data was {taken}")
+    if (options.resume or options.early_data is not None) and not told["resumed"]:
         lines.append("the server did not resume the session")
     lines.append(f"{link.address}, {report.timing_line(link.tcp, link.handshake)}")
     for line in lines:
@@ -340,12 +395,13 @@ async def close(link: Link) -> None:
 # -- the pipe --------------------------------------------------------------------------------------
 
 
-async def pipe(link: Link, linger: float) -> None:
+async def pipe(link: Link, linger: float, waits: bool = False) -> None:
     """Standard input to the server and the server to standard output, until one of them ends.
 
     When standard input ends the server may have more to say: this side half-closes after
     *linger* seconds of silence, as some servers drop a request whose sender has half-closed,
-    and closes after the same time again. If nothing was sent there is nothing to wait for.
+    and closes after the same time again. If nothing was sent there is nothing to wait for, unless
+    *waits*: something has been sent before.
     """
     pump = _Input(link.writer)
     pump.start()
@@ -354,12 +410,12 @@ async def pipe(link: Link, linger: float) -> None:
     while True:
         waiting: float | None = None
         if pump.done.is_set():
-            waiting = linger if pump.sent else min(linger, 0.3)
+            waiting = linger if pump.sent or waits else min(linger, 0.3)
         data = await _read(link.reader, pump, waiting)
         if data is None:
             if not pump.done.is_set():
                 continue
-            if ended or not pump.sent or not link.transport.can_write_eof():
+            if ended or not (pump.sent or waits) or not link.transport.can_write_eof():
                 return
             link.writer.write_eof()
             ended = True

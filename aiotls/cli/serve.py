@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
@@ -26,6 +27,7 @@ from .cert import LEAF_DAYS, the_authority, trust_lines
 from .connect import split_target
 from .main import OK, USAGE, Failure, run_async
 from .terminal import Terminal
+from .workers import Place, Workers
 
 CHUNK = 1 << 16
 BACKEND_TIMEOUT = 10.0
@@ -70,6 +72,10 @@ def register(commands: Any) -> None:
     command.add_argument(
         "--alpn", action="append", default=[], metavar="NAME",
         help="application protocols; http/1.1 with a directory",
+    )  # fmt: skip
+    command.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="so many processes on one port, with common ticket keys (default: %(default)s)",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no lines for what goes well")
     command.set_defaults(run=run)
@@ -134,7 +140,24 @@ def run(options: argparse.Namespace) -> int:
             raise Failure(f"{options.directory} is not a directory", code=USAGE)
         root = root.resolve()
     config = make_config(options)
-    return run_async(lambda: Service(root, backend, config, options).run())
+    if options.workers == 1:
+        return run_async(lambda: Service(root, backend, config, options).run())
+
+    def work(place: Place) -> int:
+        own = config.replace(ticket_keys=place.ticket_keys)
+        return run_async(lambda: Service(root, backend, own, options, place).run())
+
+    terminal = Terminal.of(sys.stdout)
+
+    def say(text: str) -> None:
+        terminal.line(text)
+        terminal.flush()
+
+    def announce(addresses: list[tuple[Any, ...]]) -> None:
+        service = Service(root, backend, config, options)
+        service.announce(addresses, f"by {options.workers} workers ")
+
+    return Workers(options.workers, options.host, options.port, work, say).run(announce)
 
 
 def _backend(text: str) -> tuple[str, int]:
@@ -163,12 +186,15 @@ class Service:
         backend: tuple[str, int] | None,
         config: ServerConfig,
         options: argparse.Namespace,
+        place: Place | None = None,
     ) -> None:
         self._root = root
         self._backend = backend
         self._current = Current(config)
         self._options = options
+        self._place = place
         self._terminal = Terminal.of(sys.stdout)
+        self._servers: list[asyncio.Server] = []
         self._clients: set[asyncio.Task[Any]] = set()
         self._broken = False
         self._stop = asyncio.Event()
@@ -180,18 +206,19 @@ class Service:
         logger.addHandler(handler)
         propagate, logger.propagate = logger.propagate, False
         try:
-            server = await start_server(
-                self._serve,
-                self._options.host,
-                self._options.port,
-                ssl=self._current,
-                limit=http.MAX_HEAD,
-                ssl_handshake_timeout=http.IDLE,
-            )
-            async with server:
-                self._announce(server)
+            async with contextlib.AsyncExitStack() as stack:
+                for where in self._places():
+                    server = await start_server(
+                        self._serve,
+                        ssl=self._current,
+                        limit=http.MAX_HEAD,
+                        ssl_handshake_timeout=http.IDLE,
+                        **where,
+                    )
+                    self._servers.append(await stack.enter_async_context(server))
                 await self._until_stopped()
-                server.close()
+                for server in self._servers:
+                    server.close()
                 await self._let_finish()
         finally:
             logger.removeHandler(handler)
@@ -200,15 +227,28 @@ class Service:
             raise BrokenPipeError
         return OK
 
-    def _announce(self, server: asyncio.Server) -> None:
+    def _places(self) -> list[dict[str, Any]]:
+        """Where to listen: as the options say, or on the sockets of a worker."""
+        if self._place is None:
+            return [{"host": self._options.host, "port": self._options.port}]
+        return [{"sock": sock} for sock in self._place.sockets()]
+
+    def _serving(self) -> None:
+        """Says so, once signals are heard as well: to who reads, or to the parent."""
+        if self._place is not None:
+            self._place.attend(self._stop.set)
+            return
+        self.announce([s.getsockname() for server in self._servers for s in server.sockets])
+
+    def announce(self, addresses: list[tuple[Any, ...]], by: str = "") -> None:
+        """One line for each address that is listened on."""
         what = f"{self._root} over https" if self._root is not None else "an echo"
         if self._backend is not None:
             what = f"what {self._options.proxy} says"
-        for sock in server.sockets:
-            host, port = sock.getsockname()[:2]
+        for host, port, *_ in addresses:
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             url = f"  https://{self._url_host(host)}:{port}/" if self._root is not None else ""
-            self._say(f"serving {what} on {shown}{url}  (Ctrl-C ends it)")
+            self._say(f"serving {what} on {shown}{url}  {by}(Ctrl-C ends it)")
 
     def _url_host(self, host: str) -> str:
         """A name from the certificate that a browser on this machine may find."""
@@ -220,6 +260,8 @@ class Service:
     def _say(self, text: str) -> None:
         if self._broken:
             return
+        if self._place is not None:
+            text = f"[{self._place.number}] {text}"
         try:
             self._terminal.line(text)
             self._terminal.flush()
@@ -250,8 +292,11 @@ class Service:
             except (NotImplementedError, RuntimeError, ValueError):
                 pass  # Windows, or not the main thread: Ctrl-C still raises
         try:
+            self._serving()
             await self._stop.wait()
         finally:
+            if self._place is not None:
+                self._place.leave()
             for number in handlers:
                 try:
                     loop.remove_signal_handler(number)
