@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import dataclasses
 import json
 import os
@@ -103,6 +104,12 @@ def add_target(command: argparse.ArgumentParser, what: str = "HOST[:PORT]") -> N
         help="offer these key exchanges, in this order: X25519MLKEM768,X25519,secp256r1",
     )
     command.add_argument(
+        "--ech",
+        metavar="LIST",
+        help="encrypt the ClientHello to this ECHConfigList: base64 as in the server's HTTPS "
+        "record, or a file with it or with a PEM ECHCONFIG",
+    )
+    command.add_argument(
         "--keylog", metavar="FILE", help="append the secrets for Wireshark: see explain key log"
     )
     command.add_argument(
@@ -185,6 +192,8 @@ def make_config(options: argparse.Namespace) -> ClientConfig:
         changes |= {"min_version": version, "max_version": version}
     if options.groups:
         changes["groups"] = [name.strip() for name in options.groups.split(",")]
+    if options.ech:
+        changes["ech"] = read_ech(options.ech)
     if options.keylog:
         changes["key_log"] = KeyLogFile(options.keylog)
     return ClientConfig(
@@ -194,6 +203,24 @@ def make_config(options: argparse.Namespace) -> ClientConfig:
         dangerous_disable_verification=options.insecure,
         **changes,
     )
+
+
+def read_ech(text: str) -> bytes:
+    """An ECHConfigList given as base64, or as a file. Raises Failure for what is neither."""
+    if os.path.isfile(text):
+        with open(text, encoding="ascii", errors="replace") as file:
+            text = file.read()
+        block = re.search(r"-----BEGIN ECHCONFIG-----(.*?)-----END ECHCONFIG-----", text, re.DOTALL)
+        if block is not None:
+            text = block[1]
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        raise Failure(
+            "--ech takes an ECHConfigList in base64, or a file that exists",
+            hint="The server's HTTPS record in DNS has it: dig HOST TYPE65",
+            code=USAGE,
+        ) from error
 
 
 @dataclasses.dataclass(slots=True)

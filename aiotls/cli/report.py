@@ -162,6 +162,8 @@ def fact_lines(told: dict[str, Any]) -> list[str]:
     if told["peer_signature_scheme"] and not told["resumed"]:
         extra.append(f"signed with {told['peer_signature_scheme']}")
     extra.append(f"ALPN {clean(told['alpn'])}" if told["alpn"] else "no ALPN")
+    if told["ech"]:
+        extra.append("ClientHello encrypted")
     if told["retried"]:
         extra.append("after a HelloRetryRequest")
     if told["resumed"]:
