@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Protocol, cast, runtime_checkable
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -422,7 +422,7 @@ def _load_key(
                     f"the private key in {role} is encrypted", hint="Give password=."
                 ) from None
             key = load(text, secret)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(
