@@ -25,8 +25,10 @@ EXPECTED = {
 def test_a_program_that_is_struck(what: str, loop: str) -> None:
     if loop == "uvloop" and not os.environ.get("AIOTLS_REQUIRE_PEERS"):
         pytest.importorskip("uvloop")
+    # Since Python 3.12 a fork beside any thread is warned of, and libuv has threads.
+    quiet = ("-W", "always::ResourceWarning", "-W", "ignore:This process:DeprecationWarning")
     done = subprocess.run(
-        [sys.executable, "-W", "always::ResourceWarning", "-m", "tests.faults.program", what, loop],
+        [sys.executable, *quiet, "-m", "tests.faults.program", what, loop],
         cwd=ROOT,
         capture_output=True,
         text=True,
