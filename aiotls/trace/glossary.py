@@ -19,6 +19,7 @@ from ..enums import (
     ProtocolVersion,
     SignatureScheme,
 )
+from .reasons import REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,63 +405,6 @@ MESSAGES: dict[HandshakeType, tuple[str, str]] = {
         "Never sent: stands for the first ClientHello in the transcript after a HelloRetryRequest.",
         f"{_TLS13}, section 4.4.1",
     ),
-}
-
-REASONS: dict[str, str] = {
-    "WRONG_VERSION_NUMBER": "The other side's first bytes are no TLS record. The port most likely "
-    "speaks something in plaintext: HTTP, or a protocol that begins TLS with a command "
-    "(--starttls).",
-    "HTTP_REQUEST": "A client spoke plain HTTP to a TLS port; its URL begins with http instead of "
-    "https.",
-    "HTTPS_PROXY_REQUEST": "A client took a TLS port for a plain HTTP proxy.",
-    "NO_SHARED_CIPHER": "Client and server have no cipher suite in common. In OpenSSL it also "
-    "means: the server has no certificate that fits the client.",
-    "NO_SHARED_GROUP": "Client and server have no key exchange group in common.",
-    "NO_COMMON_SIGNATURE_ALGORITHMS": "The server has no certificate whose key can sign in a way "
-    "that the client accepts; for example an Ed25519 certificate and a browser.",
-    "UNSUPPORTED_PROTOCOL": "The other side offers only versions that are not spoken here.",
-    "CERTIFICATE_VERIFY_FAILED": "The peer's certificate was refused. verify_message and the hint "
-    "say why: expired, another name, an unknown authority.",
-    "UNEXPECTED_EOF_WHILE_READING": "The TCP connection ended without close_notify: data may be "
-    "missing. During a handshake: the other side gave up without an alert, as servers do that "
-    "want SNI, and boxes on the way that drop what they do not know.",
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "The server insists on a client certificate, and the "
-    "client showed none.",
-    "KEY_VALUES_MISMATCH": "The private key does not belong to the certificate. Was it reissued "
-    "with a new key?",
-    "NO_START_LINE": "There is no PEM block (-----BEGIN ...-----) in what should be PEM. DER, "
-    "perhaps.",
-    "NO_CERTIFICATE_SET": "A server was started without a certificate.",
-    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "A record could not be decrypted; see bad_record_mac.",
-    "BAD_SIGNATURE": "A handshake's signature did not hold: the peer does not have the key of the "
-    "certificate that it showed, or the handshake was tampered with.",
-    "DIGEST_CHECK_FAILED": "A Finished message did not match: the two sides saw different "
-    "handshakes. Something on the way changed it, or one side is faulty.",
-    "BAD_ECPOINT": "A public key in the key exchange was not valid: too short, not on its curve, "
-    "or one that would make the secret predictable.",
-    "WRONG_CURVE": "A key share belongs to a group that was not asked for.",
-    "WRONG_CIPHER_RETURNED": "The server chose a cipher suite that it was not offered.",
-    "UNEXPECTED_EXTENSION": "An extension came in a message where it has no place, or that was "
-    "not asked for.",
-    "DUPLICATE_EXTENSION": "A message carries the same extension twice.",
-    "UNEXPECTED_RECORD": "A record of this type has no place at this point.",
-    "EXCESSIVE_MESSAGE_SIZE": "The peer announced a handshake message above the limit "
-    "(max_handshake_message).",
-    "EXCESS_HANDSHAKE_DATA": "Handshake bytes were left over when the keys changed: a message "
-    "must not span a change of keys.",
-    "TOO_MANY_KEY_UPDATES": "A flood of KeyUpdate messages, which cost the receiver more than the "
-    "sender.",
-    "TOO_MANY_EMPTY_FRAGMENTS": "A flood of empty records.",
-    "TOO_MANY_WARNING_ALERTS": "A flood of warnings.",
-    "NO_APPLICATION_PROTOCOL": "ALPN: both sides named protocols, and none is in both lists.",
-    "APP_DATA_IN_HANDSHAKE": "Application data came while the handshake was not complete.",
-    "INAPPROPRIATE_FALLBACK": "The client fell back to an older version than both sides speak; "
-    "see the alert inappropriate_fallback.",
-    "PRIVATE_KEY_OPERATION": "The signer of an Identity failed.",
-    "CALLBACK_FAILED": "A hook of the application's failed.",
-    "PSK_IDENTITY_NOT_FOUND": "The client offered pre-shared keys, and none is known here.",
-    "INTERNAL_ERROR": "A fault in this program, not in the peer.",
-    "CANCELLED": "The application cancelled the handshake.",
 }
 
 TERMS: dict[str, tuple[str, str]] = {
