@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from .endpoints import create_connection, create_server, create_unix_connection, create_unix_server
@@ -98,8 +98,32 @@ def _server_factory(
 ) -> Callable[[], StreamReaderProtocol]:
     loop = asyncio.get_running_loop()
 
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+        handling = client_connected_cb(reader, writer)
+        return _watch(handling, writer) if asyncio.iscoroutine(handling) else handling
+
     def factory() -> StreamReaderProtocol:
         reader = asyncio.StreamReader(limit=limit, loop=loop)
-        return StreamReaderProtocol(reader, client_connected_cb, loop=loop)
+        return StreamReaderProtocol(reader, connected, loop=loop)
 
     return factory
+
+
+async def _watch(handling: Coroutine[Any, Any, Any], writer: asyncio.StreamWriter) -> None:
+    """A handler that fails is reported, and its connection closed: asyncio's own, before Python
+    3.11.3, leave both to chance.
+    """
+    try:
+        await handling
+    except asyncio.CancelledError:
+        writer.transport.close()
+        raise
+    except Exception as error:
+        asyncio.get_running_loop().call_exception_handler(
+            {
+                "message": "Unhandled exception in client_connected_cb",
+                "exception": error,
+                "transport": writer.transport,
+            }
+        )
+        writer.transport.close()

@@ -132,6 +132,9 @@ async def test_anyio_tells_a_cut_from_an_end(pairing: tuple[str, str], files: Fi
     await _anyio_cut(client_context(client, files), server_context(server, files))
 
 
+IGNORE_UNEXPECTED_EOF = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
 async def _anyio_cut(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
@@ -149,7 +152,9 @@ async def _anyio_cut(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
             "127.0.0.1", port, tls=True, ssl_context=client, tls_hostname="localhost"
         )
         assert await stream.receive() == b"x"
-        with pytest.raises(anyio.BrokenResourceError):
+        # Some builds of the standard library take a cut for an end unless they are told not to.
+        lenient = type(client) is ssl.SSLContext and client.options & IGNORE_UNEXPECTED_EOF
+        with pytest.raises(anyio.EndOfStream if lenient else anyio.BrokenResourceError):
             await stream.receive()
         await anyio.aclose_forcefully(stream)
         group.cancel_scope.cancel()
