@@ -31,6 +31,7 @@ from .delegation import DelegatedCredential
 from .ech import ECHConfig, ECHKeys, choose_config
 from .enums import (
     CertificateCompressionAlgorithm,
+    CertificateType,
     CipherSuite,
     NamedGroup,
     ProtocolVersion,
@@ -113,11 +114,22 @@ class Config:
     """Application protocols (RFC 7301), in order of preference: ``("h2", "http/1.1")``."""
 
     raw_public_keys: Sequence[bytes] = ()
-    """Keys that the peer may show in place of a certificate (RFC 7250, TLS 1.3), each a
+    """Keys that the peer may show in place of a certificate (RFC 7250), each a
     SubjectPublicKeyInfo in DER. Without :attr:`trust` nothing but these is taken."""
 
+    verify_raw_public_key: Callable[[bytes], Awaitable[bool] | bool] | None = None
+    """Decides on a key that the peer shows in place of a certificate and that is not among
+    :attr:`raw_public_keys`, by its SubjectPublicKeyInfo in DER: True takes it, False is
+    ``certificate_unknown``. Without it only those keys are taken."""
+
+    peer_certificate_types: Sequence[CertificateType] | None = None
+    """What is taken from the peer, certificates or raw public keys, in order of preference (RFC
+    7250). None: the keys where :attr:`raw_public_keys` or :attr:`verify_raw_public_key` is given,
+    and after them certificates where :attr:`trust` is; or else certificates."""
+
     show_raw_public_key: bool = False
-    """Whether to show one's own key in place of the certificate, to a peer that takes it."""
+    """Whether to show the key of one's own certificate in place of it, to a peer that takes it.
+    An identity made by :meth:`.Identity.from_raw_key` is never shown in another way."""
 
     trust: TrustStore | None = None
     """The anchors for the peer's certificate. None: a client uses :meth:`TrustStore.system`;
@@ -193,6 +205,7 @@ class Config:
         for key in self.raw_public_keys:
             check_raw_key(key)
         self._set("raw_public_keys", tuple(self.raw_public_keys))
+        self._check_types()
         self._set("alpn_protocols", tuple(_alpn_name(name) for name in self._alpn_sequence()))
         for name in ("min_version", "max_version"):
             version = getattr(self, name)
@@ -221,6 +234,23 @@ class Config:
         if not 1 << 14 <= self.max_handshake_message < 1 << 24:
             raise UsageError("max_handshake_message is not within 16384 to 16777215")
 
+    def _check_types(self) -> None:
+        if self.peer_certificate_types is None:
+            return
+        types = _known_types(self.peer_certificate_types)
+        self._set("peer_certificate_types", types)
+        anyone = getattr(self, "dangerous_disable_verification", False)
+        if CertificateType.RAW_PUBLIC_KEY in types and not (self.takes_raw_keys or anyone):
+            raise UsageError(
+                "peer_certificate_types has raw public keys, and none would be taken",
+                hint="Name them in raw_public_keys, or decide on them in verify_raw_public_key.",
+            )
+
+    @property
+    def takes_raw_keys(self) -> bool:
+        """Whether there is any raw public key that would be taken from the peer."""
+        return bool(self.raw_public_keys) or self.verify_raw_public_key is not None
+
     def _alpn_sequence(self) -> Sequence[str | bytes]:
         if isinstance(self.alpn_protocols, (str, bytes)):
             raise UsageError(
@@ -232,7 +262,13 @@ class Config:
         object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated anew."""
+        """A copy with some fields changed, validated anew; of ``identity`` and ``identities`` the
+        one that is given takes the other's place.
+        """
+        if "identity" in changes:
+            changes.setdefault("identities", ())
+        elif "identities" in changes:
+            changes["identity"] = None
         return replace(self, **changes)
 
     @cached_property
@@ -266,7 +302,7 @@ class Config:
     @property
     def has_hooks(self) -> bool:
         """Whether a handshake may await something of the application's."""
-        return self.verify is not None
+        return self.verify is not None or self.verify_raw_public_key is not None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -277,7 +313,14 @@ class ClientConfig(Config):
     """
 
     identity: Identity | None = None
-    """The certificate and key for servers that ask for one."""
+    """The certificate and key for servers that ask for one. Short for ``identities=[identity]``."""
+
+    identities: Sequence[Identity] = ()
+    """Several of them: the first that the server takes is shown."""
+
+    certificate_types: Sequence[CertificateType] | None = None
+    """What to offer to show the server, certificates or raw public keys, in order of preference
+    (RFC 7250, section 4.1). None: what :attr:`identities` are, in their order."""
 
     select_identity: Callable[[CertificateQuery], Awaitable[Identity | None] | Identity | None] | (
         None
@@ -338,8 +381,9 @@ class ClientConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.identity is not None and not isinstance(self.identity, Identity):
-            raise UsageError(f"identity must be an Identity, not {type(self.identity).__name__}")
+        self._set("identities", _identities(self.identity, self.identities))
+        if self.certificate_types is not None:
+            self._set("certificate_types", _known_types(self.certificate_types))
         if self.key_shares is not None:
             shares = _known(NamedGroup, self.key_shares, GROUPS, "group", empty=True)
             for group in shares:
@@ -375,6 +419,8 @@ class ClientConfig(Config):
         """The same towards a server that could not decrypt it, which gets to know nothing."""
         return self.replace(
             identity=None,
+            identities=(),
+            certificate_types=None,
             select_identity=None,
             show_raw_public_key=False,
             post_handshake_auth=False,
@@ -389,13 +435,14 @@ class ClientConfig(Config):
 
         What cannot be compared, because it decides by itself, is shared with no one.
         """
-        hooks = (self.verify, self.select_identity, self.revocation)
+        hooks = (self.verify, self.verify_raw_public_key, self.select_identity, self.revocation)
         serial = self.serial if any(hook is not None for hook in hooks) else 0
         digest = hashlib.sha256()
         for part in (
             self.trust.fingerprint if self.trust is not None else b"system",
-            self.identity.chain[0] if self.identity is not None else b"",
+            b"".join(one.chain[0] if one.chain else one.raw_public_key for one in self.identities),
             b"".join(self.raw_public_keys),
+            bytes(self.peer_certificate_types or ()),
             serial.to_bytes(8, "big"),
             bytes([self.dangerous_disable_verification, self.dangerous_ignore_server_name]),
         ):
@@ -407,7 +454,7 @@ class ClientConfig(Config):
         return (
             super().has_hooks
             or self.select_identity is not None
-            or _suspends(self.identity)
+            or any(_suspends(identity) for identity in self.identities)
             or not isinstance(self.session_cache, (MemorySessionCache, type(None)))
         )
 
@@ -423,8 +470,9 @@ class ServerConfig(Config):
     """The certificate and key. Short for ``identities=[identity]``."""
 
     identities: Sequence[Identity] = ()
-    """Several certificates: one is chosen by the name that the client asks for and by the
-    signature schemes that it knows; the first is the default."""
+    """Several, in order of preference: one is chosen by what the client takes, certificates or raw
+    public keys, by the name that it asks for and by the signature schemes that it knows; the first
+    is the default. A key alone goes with any name."""
 
     select: Callable[[ClientHelloInfo], Awaitable[Selection] | Selection] | None = None
     """Chooses by ClientHello: an Identity, another ServerConfig, None for the default, or a
@@ -500,26 +548,9 @@ class ServerConfig(Config):
                 names.append(name)
         return tuple(names)
 
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated anew; of :attr:`identity` and
-        :attr:`identities` the one that is given takes the other's place.
-        """
-        if "identity" in changes:
-            changes.setdefault("identities", ())
-        elif "identities" in changes:
-            changes["identity"] = None
-        return super().replace(**changes)
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        identities = tuple(self.identities)
-        if self.identity is not None:
-            if identities not in ((), (self.identity,)):  # replace() passes on both
-                raise UsageError("give either identity or identities, not both")
-            identities = (self.identity,)
-        for identity in identities:
-            if not isinstance(identity, Identity):
-                raise UsageError(f"an Identity is expected, not {type(identity).__name__}")
+        identities = _identities(self.identity, self.identities)
         self._set("delegations", tuple(self.delegations))
         if any(d.signer is None for d in self.delegations):
             raise UsageError("a delegated credential needs its key: DelegatedCredential.issue()")
@@ -544,7 +575,9 @@ class ServerConfig(Config):
         self._set("identities", identities)
         self._set("client_auth", ClientAuth(self.client_auth))
         asks = self.client_auth is not ClientAuth.NONE
-        if asks and self.trust is None and not self.raw_public_keys:
+        types = self.peer_certificate_types
+        keys_alone = self.takes_raw_keys if types is None else CertificateType.X509 not in types
+        if asks and self.trust is None and not keys_alone:
             raise UsageError(
                 "a server that asks for client certificates needs trust, the authorities that "
                 "issue them"
@@ -682,8 +715,13 @@ class CertificateQuery:
     """In TLS 1.2 also the kinds of keys that it takes (RFC 5246, section 7.4.4), 1 for RSA and 64
     for ECDSA and EdDSA. None in TLS 1.3, where the schemes say it all."""
 
+    raw_public_key: bool = False
+    """Whether it wants the key alone, and no certificate (RFC 7250)."""
+
     def scheme_for(self, identity: Identity) -> SignatureScheme | None:
         """What *identity* would sign with; None where the server could not verify it."""
+        if not (identity.chain or self.raw_public_key):
+            return None
         able = identity.schemes
         if self.certificate_types is not None:
             types = self.certificate_types
@@ -703,6 +741,25 @@ def check_raw_key(key: bytes) -> None:
             f"a raw public key is a SubjectPublicKeyInfo in DER: {error}",
             hint="key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)",
         ) from error
+
+
+def _identities(identity: Identity | None, identities: Sequence[Identity]) -> tuple[Identity, ...]:
+    """All that are given, in either way."""
+    if isinstance(identities, Identity):
+        raise UsageError("identities is a list; a single one is given as identity=")
+    found = tuple(identities)
+    if identity is not None:
+        if found not in ((), (identity,)):  # replace() passes on both
+            raise UsageError("give either identity or identities, not both")
+        found = (identity,)
+    for one in found:
+        if not isinstance(one, Identity):
+            raise UsageError(f"an Identity is expected, not {type(one).__name__}")
+    return found
+
+
+def _known_types(types: Sequence[CertificateType]) -> tuple[CertificateType, ...]:
+    return _known(CertificateType, types, tuple(CertificateType), "certificate type")
 
 
 def _suspends(identity: Identity | None) -> bool:

@@ -1,4 +1,4 @@
-"""Who one is: a chain of certificates, and whoever can sign for it.
+"""Who one is: a chain of certificates, or a key alone, and whoever can sign for it.
 
 The signer is a local key, or any object with a method ``sign``, plain or async: a key in a
 hardware module, an agent, a service at the other end of a network.
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_der_private_key,
+    load_der_public_key,
     load_pem_private_key,
     pkcs12,
 )
@@ -83,11 +84,11 @@ class Identity:
     *chain* is in DER or parsed, one's own certificate first, each of the others the issuer of the
     one before it. *key* is a private key of ``cryptography``'s or a :class:`Signer`. Raises
     UsageError, a ValueError, where the key does not belong to the certificate, or where either is
-    of a kind that TLS cannot use.
+    of a kind that TLS cannot use. A key without a certificate: :meth:`from_raw_key`.
     """
 
     chain: tuple[bytes, ...]
-    """The certificates, DER, one's own first."""
+    """The certificates, DER, one's own first; empty for a key alone."""
 
     signer: Signer
     """Who signs."""
@@ -105,8 +106,8 @@ class Identity:
     scts: tuple[bytes, ...]
     """Signed certificate timestamps for peers that ask (RFC 6962, section 3.3)."""
 
-    certificate: x509.Certificate
-    """One's own certificate, parsed."""
+    public_key: PublicKey
+    """The key that the signatures verify with."""
 
     def __init__(
         self,
@@ -119,20 +120,21 @@ class Identity:
         encoded, parsed = _read_chain(chain)
         leaf = parsed[0]
         public_key = _public_key(leaf)
-        # A key of the library's has sign() too, but with arguments of its own.
-        if hasattr(key, "private_bytes"):
-            key = LocalSigner(cast(PrivateKey, key))
-        if isinstance(key, LocalSigner):
-            _check_pair(parsed, key.key)
-            signer: Signer = key
-        elif isinstance(key, Signer):
-            signer = key
-        else:
-            raise UsageError(
-                f"a private key, or an object with sign(data, scheme), is expected, not "
-                f"{type(key).__name__}"
-            )
-        pss_only = is_pss_only(leaf)
+        signer = _signer(key)
+        if isinstance(signer, LocalSigner):
+            _check_pair(parsed, signer.key)
+        self._fill(encoded, signer, public_key, is_pss_only(leaf), staple, tuple(scts))
+        self.__dict__["certificate"] = leaf  # which is at hand
+
+    def _fill(
+        self,
+        chain: tuple[bytes, ...],
+        signer: Signer,
+        public_key: PublicKey,
+        pss_only: bool,
+        staple: bytes | None,
+        scts: tuple[bytes, ...],
+    ) -> None:
         schemes = signatures.schemes_for(public_key, pss_only=pss_only)
         schemes12 = signatures.schemes12_for(public_key, pss_only=pss_only)
         able = getattr(signer, "schemes", None)
@@ -147,13 +149,13 @@ class Identity:
                 "or ML-DSA.",
             )
         for name, value in (
-            ("chain", encoded),
+            ("chain", chain),
             ("signer", signer),
+            ("public_key", public_key),
             ("schemes", schemes),
             ("schemes12", schemes12),
             ("staple", staple),
-            ("scts", tuple(scts)),
-            ("certificate", leaf),
+            ("scts", scts),
         ):
             object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
@@ -219,6 +221,30 @@ class Identity:
         chain = _in_order([leaf, *issuers], leaf)
         return cls(chain, cast(PrivateKey, archive.key))
 
+    @classmethod
+    def from_raw_key(
+        cls, key: PrivateKey | Signer, public_key: PublicKey | bytes | None = None
+    ) -> Identity:
+        """A key alone, for peers that know it and want no certificate (RFC 7250).
+
+        *public_key* is needed for a :class:`Signer`, which does not tell its own: a key of
+        ``cryptography``'s, or its SubjectPublicKeyInfo in DER. Raises UsageError for a key of a
+        kind that TLS cannot use, and for two keys that are not a pair.
+        """
+        signer = _signer(key)
+        if isinstance(public_key, bytes):
+            public_key = _read_public_key(public_key)
+        if isinstance(signer, LocalSigner):
+            own = signer.key.public_key()
+            if public_key is not None and _encoded(public_key) != _encoded(own):
+                raise UsageError("the public key given and the private key are not a pair")
+            public_key = own
+        if public_key is None:
+            raise UsageError("a signer's public key has to be given: from_raw_key(signer, public)")
+        identity = object.__new__(cls)
+        identity._fill((), signer, public_key, False, None, ())
+        return identity
+
     def with_staple(self, staple: bytes | None, scts: Iterable[bytes] | None = None) -> Identity:
         """The same identity with another OCSP response, and with other timestamps if given."""
         chosen = self.scts if scts is None else scts
@@ -227,14 +253,24 @@ class Identity:
     # -- using it ----------------------------------------------------------------------------------
 
     @cached_property
+    def certificate(self) -> x509.Certificate:
+        """One's own certificate, parsed. Raises UsageError for a key alone."""
+        if not self.chain:
+            raise UsageError("this identity is a key alone, without a certificate")
+        return x509.load_der_x509_certificate(self.chain[0])
+
+    @cached_property
     def raw_public_key(self) -> bytes:
-        """The certificate's SubjectPublicKeyInfo in DER, for peers that take that (RFC 7250)."""
-        key = self.certificate.public_key()
-        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        """The key's SubjectPublicKeyInfo in DER, for peers that take that (RFC 7250)."""
+        return _encoded(self.public_key)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The host names and addresses that the certificate is for, in lower case."""
+        """The host names and addresses that the certificate is for, in lower case; a key alone is
+        for none.
+        """
+        if not self.chain:
+            return ()
         return tuple(name.lower() for name in alternative_names(self.certificate))
 
     def matches(self, server_name: str) -> bool:
@@ -257,6 +293,8 @@ class Identity:
         return signer.sign(data, scheme)
 
     def __repr__(self) -> str:
+        if not self.chain:
+            return f"<Identity {describe_key(self.public_key)}>"
         names = ", ".join(self.names[:3]) or title(self.certificate)
         return f"<Identity {names}{', …' if len(self.names) > 3 else ''}>"
 
@@ -282,8 +320,34 @@ def _read_chain(
                 hint="For PEM there is Identity.from_pem().",
             ) from error
     if not parsed:
-        raise UsageError("an identity needs at least one certificate")
+        raise UsageError(
+            "an identity needs at least one certificate",
+            hint="For a key alone there is Identity.from_raw_key().",
+        )
     return tuple(to_der(certificate) for certificate in parsed), parsed
+
+
+def _signer(key: PrivateKey | Signer) -> Signer:
+    """Who signs with *key*."""
+    # A key of the library's has sign() too, but with arguments of its own.
+    if hasattr(key, "private_bytes"):
+        return LocalSigner(cast(PrivateKey, key))
+    if isinstance(key, Signer):
+        return key
+    raise UsageError(
+        f"a private key, or an object with sign(data, scheme), is expected, not "
+        f"{type(key).__name__}"
+    )
+
+
+def _read_public_key(data: bytes) -> PublicKey:
+    try:
+        return cast(PublicKey, load_der_public_key(data))
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
+        raise UsageError(
+            f"the public key is not a SubjectPublicKeyInfo in DER: {error}",
+            hint="key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)",
+        ) from error
 
 
 def _public_key(leaf: x509.Certificate) -> PublicKey:

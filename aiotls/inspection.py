@@ -113,7 +113,7 @@ class SSLView:
         if not binary_form:
             return peer_certificate(self._connection)
         peer = self._connection.peer
-        return peer.chain[0] if peer is not None else None
+        return peer.chain[0] if peer is not None and peer.chain else None
 
     def get_channel_binding(self, cb_type: str = "tls-exporter") -> bytes:
         """The channel binding of a type (RFC 9266, RFC 5929); ValueError for an unknown one."""

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 MAX_LIFETIME = 604_800
 """Seconds; RFC 8446, section 4.6.1: no ticket lives longer than seven days."""
 
-LAYOUT = 2
+LAYOUT = 3
 """The layout of a session as bytes: every ticket says which one it has."""
 
-_LAYOUT = struct.Struct(">BHHQIII?BBB")
-"""Layout, version, suite, created (ms), lifetime, age_add, max_early_data, extended master secret,
-and the lengths of secret, application protocol and server name, which follow; then the chain."""
+_LAYOUT = struct.Struct(">BHHQQIII??BBB")
+"""Layout, version, suite, created and began (ms), lifetime, age_add, max_early_data, extended
+master secret, whether a raw public key stands in place of the chain, and the lengths of secret,
+application protocol and server name, which follow; then the chain."""
 
 _LAST_MOMENT = 1 << 48
 """Milliseconds. A float of seconds is exact to the millisecond up to here (the year 10889), so
@@ -62,6 +63,11 @@ class Session:
     lifetime: int
     """Seconds, counted from :attr:`created`."""
 
+    began: float | None = None
+    """When the full handshake was that the session goes back to, in which the peers were verified;
+    None: at :attr:`created`. A session that was made by resuming another keeps it, so that a chain
+    of them ends (RFC 8446, section 4.6.1)."""
+
     age_add: int = 0
     """What hides the ticket's age from those who listen (RFC 8446, section 4.2.11.1)."""
 
@@ -76,6 +82,9 @@ class Session:
     chain: tuple[bytes, ...] = ()
     """On a server: the client's certificates, DER."""
 
+    raw_public_key: bytes | None = None
+    """On a server: the key that the client showed in place of certificates (RFC 7250)."""
+
     ticket: bytes = field(default=b"", repr=False)
     """On a client: what the server is to be shown."""
 
@@ -85,9 +94,19 @@ class Session:
     peer: Peer | None = field(default=None, repr=False)
     """On a client: the server, as it was verified."""
 
+    @property
+    def origin(self) -> float:
+        """When the full handshake was that it goes back to."""
+        return self.created if self.began is None else self.began
+
+    @property
+    def ends(self) -> float:
+        """When it dies: after its lifetime, and at the latest seven days after :attr:`origin`."""
+        return min(self.created + self.lifetime, self.origin + MAX_LIFETIME)
+
     def expired(self, now: float) -> bool:
         """Whether it may no longer be used. A clock that went back counts as expired."""
-        return not self.created - 60 <= now < self.created + min(self.lifetime, MAX_LIFETIME)
+        return not self.created - 60 <= now < self.ends
 
     def encode(self) -> bytes:
         """The server's state as bytes, for a ticket or a store."""
@@ -97,15 +116,18 @@ class Session:
             self.version,
             self.suite,
             round(self.created * 1000),
+            round(self.origin * 1000),
             self.lifetime,
             self.age_add,
             self.max_early_data,
             self.extended_master_secret,
+            self.raw_public_key is not None,
             len(self.secret),
             len(alpn),
             len(name),
         )
-        chain = [len(der).to_bytes(3, "big") + der for der in self.chain]
+        shown = self.chain if self.raw_public_key is None else (self.raw_public_key,)
+        chain = [len(der).to_bytes(3, "big") + der for der in shown]
         return b"".join((numbers, self.secret, alpn, name, *chain))
 
     @classmethod
@@ -117,10 +139,12 @@ class Session:
             version,
             suite,
             created,
+            began,
             lifetime,
             age_add,
             max_early_data,
             extended,
+            raw,
             *lengths,
         ) = _LAYOUT.unpack(reader.take(_LAYOUT.size))
         if layout != LAYOUT:
@@ -128,7 +152,7 @@ class Session:
         secret, alpn, text = map(reader.take, lengths)
         if not secret:
             raise DecodeError("a session without a secret")
-        if created > _LAST_MOMENT:
+        if max(created, began) > _LAST_MOMENT:
             raise DecodeError("a session from a time that no clock shows")
         try:
             name = text.decode()
@@ -137,18 +161,22 @@ class Session:
         chain = []
         while reader.remaining:
             chain.append(reader.vector(3, 1))
+        if raw and len(chain) != 1:
+            raise DecodeError("a session with a raw public key that is not one")
         return cls(
             version=version,
             suite=suite,
             secret=secret,
             created=created / 1000,
+            began=began / 1000,
             lifetime=lifetime,
             age_add=age_add,
             max_early_data=max_early_data,
             extended_master_secret=bool(extended),
             alpn=alpn or None,
             server_name=name or None,
-            chain=tuple(chain),
+            chain=() if raw else tuple(chain),
+            raw_public_key=chain[0] if raw else None,
         )
 
 

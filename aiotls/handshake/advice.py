@@ -6,10 +6,13 @@ An alert is one byte, and a connection that is closed says nothing at all. What 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..config import DEFAULT_GROUPS, DEFAULT_SUITES, ClientConfig, Config
 from ..crypto.signatures import DEFAULT_SCHEMES
 from ..enums import Alert, ProtocolVersion
 from ..errors import AlertReceived, TLSError, Truncated
+from ..identity import Identity
 from ..trust.certificates import title
 
 _NEGOTIATION = (Alert.HANDSHAKE_FAILURE, Alert.INSUFFICIENT_SECURITY)
@@ -72,21 +75,18 @@ def _for_client(alert: int, config: ClientConfig, name: str | None, expecting: s
     if alert == Alert.CERTIFICATE_REQUIRED:
         return _wanted(config)
     if alert in _CERTIFICATES:
-        shown = config.identity
+        shown = config.identities
         if config.select_identity is not None:
             return "The server refused the certificate that select_identity chose."
-        if shown is None:
+        if not shown:
             return "This client showed no certificate of its own; the server's log may say more."
         kind = Alert(alert)
         remedy = _REMEDIES.get(kind, "The server's log says why.")
-        return (
-            f"This client showed the server its certificate {title(shown.certificate)}, "
-            f"{_CERTIFICATES[kind]}. {remedy}"
-        )
+        return f"This client showed the server its {_named(shown)}, {_CERTIFICATES[kind]}. {remedy}"
     if alert in _NEGOTIATION:
         if "server_hello" in expecting:
             return _offers(config, name)
-        if config.identity is None:  # TLS 1.2 has no other alert for it (RFC 5246, section 7.4.6)
+        if not config.identities:  # TLS 1.2 has no other alert for it (RFC 5246, section 7.4.6)
             return f"The server may require a certificate from its clients: {_OWN_CERTIFICATE}."
         return "The server refused what came after its first message; its log says why."
     if alert == Alert.UNRECOGNIZED_NAME:
@@ -126,12 +126,21 @@ def _versions(config: ClientConfig) -> str:
 def _wanted(config: ClientConfig) -> str:
     if config.select_identity is not None:
         return "The server requires a certificate from its clients, and select_identity had none."
-    if config.identity is None:
+    if not config.identities:
         return f"The server requires a certificate from its clients: {_OWN_CERTIFICATE}."
     return (
-        f"This client has the certificate {title(config.identity.certificate)}, and did not show "
-        "it: the server takes none with such a key. Ask its owner for one that it takes."
+        f"This client has the {_named(config.identities)}, and did not show it: the server takes "
+        "none with such a key. Ask its owner for one that it takes."
     )
+
+
+def _named(identities: Sequence[Identity]) -> str:
+    """What a client may have shown, or could have."""
+    titles = [
+        f"certificate {title(one.certificate)}" if one.chain else "raw public key"
+        for one in identities[:4]
+    ]
+    return " or ".join(titles)
 
 
 def _offers(config: ClientConfig, name: str | None) -> str:

@@ -32,12 +32,14 @@ from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions
 from ..wire.messages import (
     Certificate,
+    Certificate12,
     CertificateEntry,
     CertificateVerify,
     CompressedCertificate,
     Finished,
+    RawPublicKey12,
 )
-from .certificate_type import verify_raw
+from .certificate_type import RAW, X509, accepted_types, shown_as, verify_raw
 from .channel import Channel, resolve
 from .staple import check_staple
 
@@ -94,20 +96,59 @@ class Peer:
         return parse_certificate(self.chain[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who the other side says it is: believed as far as it goes, and still to be proved."""
+
+    key: signatures.PublicKey
+    """What its signature has to verify with."""
+
+    pss_only: bool = False
+    chain: tuple[bytes, ...] = ()
+    verified_chain: tuple[x509.Certificate, ...] = ()
+    raw_public_key: bytes | None = None
+    refusal: CertificateError | None = None
+
+    def peer(
+        self,
+        server_name: str | None,
+        scheme: int | None,
+        staple: bytes | None = None,
+        scts: tuple[bytes, ...] = (),
+    ) -> Peer:
+        """The peer that has proved it, by a signature with *scheme*."""
+        return Peer(
+            self.chain,
+            server_name,
+            self.verified_chain,
+            scheme,
+            staple,
+            scts,
+            self.raw_public_key,
+            self.refusal,
+        )
+
+
 # -- proving one's own identity --------------------------------------------------------------------
 
 
 async def choose_identity(
-    config: ClientConfig,
-    server_name: str | None,
-    schemes: tuple[int, ...],
-    authorities: tuple[bytes, ...],
-) -> Identity | None:
-    """What a client shows to a server that asks, by its own choice or the application's."""
-    if config.select_identity is None:
-        return config.identity
-    query = CertificateQuery(server_name, schemes, authorities)
-    return await resolve(config.select_identity(query))
+    config: ClientConfig, query: CertificateQuery
+) -> tuple[Identity | None, SignatureScheme | None]:
+    """What a client shows to a server that asks, by its own choice or the application's; nothing
+    where it has nothing that fits.
+    """
+    if config.select_identity is not None:
+        chosen = await resolve(config.select_identity(query))
+        candidates: Sequence[Identity] = () if chosen is None else (chosen,)
+    else:
+        wanted = RAW if query.raw_public_key else X509
+        candidates = [one for one in config.identities if wanted in shown_as(config, one)]
+    for identity in candidates:
+        scheme = query.scheme_for(identity)
+        if scheme is not None:
+            return identity, scheme
+    return None, None
 
 
 def choose_scheme(identity: Identity, offered: Sequence[int]) -> SignatureScheme | None:
@@ -148,11 +189,7 @@ async def prove(
     that is shown.
     """
     delegated = None if raw else choose_delegation(channel.config, identity, asked)
-    if raw:
-        entry = CertificateEntry(identity.raw_public_key)
-        certificate = Certificate(request_context, (entry,))
-    else:
-        certificate = show(identity, request_context, asked, delegated)
+    certificate = show(identity, request_context, asked, delegated, raw=raw)
     algorithm = choose_compression(channel.config, asked)
     if algorithm is None or sum(len(entry.data) for entry in certificate.entries) < WORTHWHILE:
         channel.send(certificate)
@@ -186,8 +223,14 @@ def show(
     request_context: bytes,
     asked: Extensions,
     delegated: DelegatedCredential | None = None,
+    *,
+    raw: bool = False,
 ) -> Certificate:
-    """The identity's chain, with the staple and the timestamps if the peer asked for them."""
+    """The identity's chain, with the staple and the timestamps if the peer asked for them; or,
+    with *raw*, its key alone.
+    """
+    if raw:
+        return Certificate(request_context, (CertificateEntry(identity.raw_public_key),))
     rows: list[tuple[Any, Any]] = []
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in asked:
         rows.append((ext.CERTIFICATE_STATUS, identity.staple))
@@ -223,6 +266,45 @@ def unpack(channel: Channel, message: Certificate | CompressedCertificate) -> Ce
     return expand(message, config.certificate_compression, config.max_handshake_message)
 
 
+async def examine(
+    config: Config, chain: tuple[bytes, ...], server_name: str | None, *, raw: bool
+) -> Claim:
+    """What the peer's certificates are worth; with *raw* it is one key that they are (RFC 7250).
+
+    Raises CertificateError when it is refused.
+    """
+    if raw:
+        if len(chain) != 1:
+            raise ProtocolError(
+                Alert.ILLEGAL_PARAMETER, f"the peer shows {len(chain)} raw public keys"
+            )
+        return Claim(await verify_raw(config, chain[0]), raw_public_key=chain[0])
+    key, pss_only = leaf_key(chain[0])
+    refusal = None
+    try:
+        verified = await verify_chain(config, chain, server_name)
+    except CertificateError as error:
+        if not (isinstance(config, ServerConfig) and config.dangerous_accept_unverified_clients):
+            raise
+        verified, refusal = (), error
+    return Claim(key, pss_only, chain, verified, refusal=refusal)
+
+
+async def receive_chain12(channel: Channel, *, raw: bool) -> tuple[bytes, ...]:
+    """What the peer shows in TLS 1.2, as a chain or, with *raw*, a key alone; empty for nothing."""
+    if raw:
+        key = (await channel.recv(RawPublicKey12)).key
+        return (key,) if key else ()
+    return (await channel.recv(Certificate12)).certificates
+
+
+def show12(identity: Identity | None, *, raw: bool) -> Certificate12 | RawPublicKey12:
+    """What is shown of an identity in TLS 1.2, also where there is none."""
+    if raw:
+        return RawPublicKey12(identity.raw_public_key if identity is not None else b"")
+    return Certificate12(identity.chain if identity is not None else ())
+
+
 async def verify_peer(
     channel: Channel,
     certificate: Certificate,
@@ -237,32 +319,22 @@ async def verify_peer(
     *asked* are the extensions of the message that asked for it; with *raw* it holds a key alone.
     Raises CertificateError when it is refused, ProtocolError when the signature is wrong.
     """
-    chain = read_chain(certificate, asked)
-    if raw:
-        return await verify_raw_peer(channel, chain, label, server_name)
-    public_key, pss_only = leaf_key(chain[0])
-    if isinstance(channel.config, ServerConfig):
-        verified, refusal = await examine_client(channel.config, chain)
-    else:
-        verified, refusal = await verify_chain(channel.config, chain, server_name), None
-
+    claim = await examine(channel.config, read_chain(certificate, asked), server_name, raw=raw)
     signed = label + channel.transcript.digest()
     proof = await channel.recv(CertificateVerify)
     check_scheme(channel.config, proof.scheme)
+    key, pss_only = claim.key, claim.pss_only
     extensions = certificate.entries[0].extensions
     delegation = extensions.get(ext.DELEGATED_CREDENTIAL_CERTIFICATE)
-    if delegation is not None:
-        public_key, pss_only = delegated_key(channel.config, chain, delegation, proof.scheme)
-    signatures.verify(public_key, proof.scheme, proof.signature, signed, pss_only=pss_only)
+    if delegation is not None and not raw:
+        key, pss_only = delegated_key(channel.config, claim.chain, delegation, proof.scheme)
+    signatures.verify(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
 
-    peer = Peer(
-        chain,
+    peer = claim.peer(
         server_name,
-        verified,
         proof.scheme,
         staple=extensions.get(ext.CERTIFICATE_STATUS),
         scts=extensions.get(ext.SIGNED_CERTIFICATE_TIMESTAMPS) or (),
-        refusal=refusal,
     )
     check_status(channel.config, peer)
     await ask_application(channel.config, peer)
@@ -279,22 +351,6 @@ def delegated_key(
     if scheme != credential.scheme:
         raise invalid("its key signs with another scheme than it says")
     return key, False
-
-
-async def verify_raw_peer(
-    channel: Channel, chain: tuple[bytes, ...], label: bytes, server_name: str | None
-) -> Peer:
-    """The same for a raw public key, which is one of those that are known or none (RFC 7250)."""
-    if len(chain) != 1:
-        raise ProtocolError(Alert.ILLEGAL_PARAMETER, f"the peer shows {len(chain)} raw public keys")
-    public_key = verify_raw(channel.config, chain[0])
-    signed = label + channel.transcript.digest()
-    proof = await channel.recv(CertificateVerify)
-    check_scheme(channel.config, proof.scheme)
-    signatures.verify(public_key, proof.scheme, proof.signature, signed)
-    peer = Peer((), server_name, scheme=proof.scheme, raw_public_key=chain[0])
-    await ask_application(channel.config, peer)
-    return peer
 
 
 def check_status(config: Config, peer: Peer) -> None:
@@ -411,12 +467,12 @@ async def verify_chain(
 def anchors(config: Config) -> TrustStore:
     """What certificates are verified by: the system's store for a client that names nothing.
 
-    Who names raw public keys alone takes no certificate, also not in TLS 1.2, which does not
-    negotiate the type here; and a server never takes the system's word for its clients.
+    Who takes raw public keys alone takes no certificate; and a server never takes the system's
+    word for its clients.
     """
     if config.trust is not None:
         return config.trust
-    if config.raw_public_keys or not isinstance(config, ClientConfig):
+    if X509 not in accepted_types(config) or not isinstance(config, ClientConfig):
         raise CertificateError(
             Alert.UNSUPPORTED_CERTIFICATE,
             "the peer shows a certificate, and only raw public keys are taken",
@@ -431,18 +487,6 @@ def check_revocation(
     if config.revocation is not None:
         config.revocation.check(path, now)
     return tuple(path)
-
-
-async def examine_client(
-    config: Config, chain: tuple[bytes, ...]
-) -> tuple[tuple[x509.Certificate, ...], CertificateError | None]:
-    """The verified path of a client's certificate, or why there is none, if that may be told on."""
-    try:
-        return await verify_chain(config, chain, None), None
-    except CertificateError as refusal:
-        if isinstance(config, ServerConfig) and config.dangerous_accept_unverified_clients:
-            return (), refusal
-        raise
 
 
 async def ask_application(config: Config, peer: Peer) -> None:

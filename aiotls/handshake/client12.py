@@ -16,7 +16,6 @@ from ..errors import ProtocolError
 from ..sessions import MAX_LIFETIME, Session
 from ..wire import extensions as ext
 from ..wire.messages import (
-    Certificate12,
     CertificateRequest12,
     CertificateStatus,
     CertificateVerify,
@@ -28,7 +27,8 @@ from ..wire.messages import (
     ServerKeyExchange,
 )
 from . import auth
-from .channel import Channel, resolve
+from .certificate_type import check_types
+from .channel import Channel
 from .client13 import selected_protocol
 from .established import Established
 from .offer import Offer, check_server_hello
@@ -55,17 +55,18 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     transcript = channel.transcript
 
     # Certificate  [CertificateStatus]  ServerKeyExchange
-    certificate = await channel.recv(Certificate12)
-    chain = auth.check_chain(certificate.certificates)
-    key, pss_only = auth.leaf_key(chain[0])
-    check_curve(channel.config, key)
-    verified = await auth.verify_chain(channel.config, chain, offer.server_name)
+    takes_raw, shows_raw = check_types(offer.config, hello.extensions)
+    chain = auth.check_chain(await auth.receive_chain12(channel, raw=takes_raw))
+    claim = await auth.examine(channel.config, chain, offer.server_name, raw=takes_raw)
+    check_curve(channel.config, claim.key)
     staple, exchange = await receive_exchange(channel, hello)
     auth.check_scheme12(channel.config, suite, exchange.scheme)
     signed = offer.hello.random + hello.random + exchange.params
-    signatures.verify12(key, exchange.scheme, exchange.signature, signed, pss_only=pss_only)
+    signatures.verify12(
+        claim.key, exchange.scheme, exchange.signature, signed, pss_only=claim.pss_only
+    )
     scts = hello.extensions.get(ext.SIGNED_CERTIFICATE_TIMESTAMPS) or ()
-    peer = auth.Peer(chain, offer.server_name, verified, exchange.scheme, staple, scts)
+    peer = claim.peer(offer.server_name, exchange.scheme, staple, scts)
     auth.check_status(channel.config, peer)
     await auth.ask_application(channel.config, peer)
 
@@ -73,13 +74,13 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     identity, scheme = None, None
     request = await channel.recv(CertificateRequest12, ServerHelloDone)
     if isinstance(request, CertificateRequest12):
-        identity, scheme = await choose_identity(offer, request)
+        identity, scheme = await choose_identity(offer, request, shows_raw)
         await channel.recv(ServerHelloDone)
     channel.check_aligned()
 
     # [Certificate]  ClientKeyExchange
     if isinstance(request, CertificateRequest12):
-        channel.send(Certificate12(identity.chain if identity is not None else ()))
+        channel.send(auth.show12(identity, raw=shows_raw))
     public, shared_secret = agree(channel, offer, exchange)
     channel.send(ClientKeyExchange(public))
     extended = ExtensionType.EXTENDED_MASTER_SECRET in hello.extensions
@@ -201,11 +202,6 @@ def check_hello12(hello: ServerHello) -> None:
             "the server's renegotiation_info is not empty",
             reason="RENEGOTIATION_MISMATCH",
         )
-    if hello.extensions.get(ext.SERVER_CERTIFICATE_TYPE_SELECTED):
-        raise ProtocolError(
-            Alert.UNSUPPORTED_CERTIFICATE,
-            "the server shows a raw public key in TLS 1.2, which is not taken there",
-        )
     formats = hello.extensions.get(ext.EC_POINT_FORMATS)
     if formats is not None and 0 not in formats:  # RFC 8422, section 5.2
         raise ProtocolError(Alert.ILLEGAL_PARAMETER, "the server does not take uncompressed points")
@@ -251,18 +247,17 @@ def agree(channel: Channel, offer: Offer, exchange: ServerKeyExchange) -> tuple[
 
 
 async def choose_identity(
-    offer: Offer, request: CertificateRequest12
+    offer: Offer, request: CertificateRequest12, raw: bool
 ) -> tuple[Identity | None, SignatureScheme | None]:
     """What to show the server, which asks for it; nothing where there is nothing that fits."""
-    config = offer.config
-    identity = config.identity
     query = CertificateQuery(
-        offer.server_name, request.schemes, request.authorities, tuple(request.types)
+        offer.server_name,
+        request.schemes,
+        request.authorities,
+        tuple(request.types),
+        raw_public_key=raw,
     )
-    if config.select_identity is not None:
-        identity = await resolve(config.select_identity(query))
-    scheme = query.scheme_for(identity) if identity is not None else None
-    return (identity, scheme) if scheme is not None else (None, None)
+    return await auth.choose_identity(offer.config, query)
 
 
 async def receive_ticket12(channel: Channel, hello: ServerHello) -> NewSessionTicket12 | None:
@@ -295,6 +290,7 @@ async def remember(
             suite=established.suite.code,
             secret=established.exporter_secret,
             created=channel.config.clock(),
+            began=session.origin if session is not None else None,
             lifetime=min(lifetime, MAX_LIFETIME),
             alpn=established.alpn,
             server_name=established.server_name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..config import CertificateQuery
 from ..crypto.schedule13 import EarlySecret, HandshakeSecret, finished
 from ..crypto.suites import SUITES
 from ..enums import Alert, NamedGroup, ProtocolVersion, SignatureScheme
@@ -75,7 +76,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         peer = await verify_server(channel, offer, certificate, takes_raw)
     identity, scheme = None, None
     if request is not None:
-        identity, scheme = await choose_identity(offer, request)
+        identity, scheme = await choose_identity(offer, request, shows_raw)
 
     # {Finished}
     expected = finished(suite, server_secret, transcript.digest())
@@ -116,6 +117,8 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         resumption_secret=master.resumption(transcript.digest()),
         retried=offer.retried,
         resumed=key is not None and key.session is not None,
+        began=key.began if key is not None else None,
+        client_shows_raw_key=shows_raw,
         transcript=transcript if offer.config.post_handshake_auth else None,
         early_data=early,
         early_data_sent=len(sendable(offer, channel.early_output)),
@@ -248,7 +251,7 @@ def check_request(request: CertificateRequest) -> CertificateRequest:
 
 
 async def choose_identity(
-    offer: Offer, request: CertificateRequest
+    offer: Offer, request: CertificateRequest, raw: bool
 ) -> tuple[Identity | None, SignatureScheme | None]:
     """What to answer a CertificateRequest with; nothing where there is nothing that fits.
 
@@ -256,9 +259,8 @@ async def choose_identity(
     """
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
     authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
-    identity = await auth.choose_identity(offer.config, offer.server_name, schemes, authorities)
-    scheme = None if identity is None else auth.choose_scheme(identity, schemes)
-    return (identity, scheme) if scheme is not None else (None, None)
+    query = CertificateQuery(offer.server_name, schemes, authorities, raw_public_key=raw)
+    return await auth.choose_identity(offer.config, query)
 
 
 async def prove_identity(

@@ -54,6 +54,12 @@ class Established:
     resumed: bool = False
     """Whether a session was resumed."""
 
+    began: float | None = None
+    """When the full handshake was that a resumed session goes back to; None: this one is it."""
+
+    client_shows_raw_key: bool = False
+    """Whether the client, when it is asked, shows a key and no certificate (RFC 7250)."""
+
     transcript: Transcript | None = None
     """In TLS 1.3, where the client may be asked for its certificate later: what binds that."""
 

@@ -41,7 +41,7 @@ def channel_binding(result: Established, kind: str, server_side: bool) -> bytes:
         return export_keying_material(result, b"EXPORTER-Channel-Binding", 32, None)
     if kind == "tls-server-end-point":
         shown = result.identity if server_side else result.peer
-        if shown is None:
+        if shown is None or not shown.chain:
             raise UsageError("tls-server-end-point needs the server's certificate")
         return _end_point_hash(shown.chain[0])
     if kind == "tls-unique" and result.version is not ProtocolVersion.TLSv1_3:

@@ -198,8 +198,7 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
     if tls13 and config.delegated_credentials:
         rows.append((ext.DELEGATED_CREDENTIAL, delegation.SCHEMES))
     rows += offer_limit(config)
-    if tls13:
-        rows += offer_types(config)
+    rows += offer_types(config)
     if config.certificate_authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, tuple(config.certificate_authorities)))
     return rows

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..compression import expand
-from ..config import ClientAuth, ClientConfig, Config, ServerConfig
+from ..config import CertificateQuery, ClientAuth, ClientConfig, Config, ServerConfig
 from ..crypto import signatures
 from ..crypto.aead import Opener13, Sealer13
 from ..crypto.schedule13 import finished
@@ -149,13 +149,14 @@ async def answer_request(
     transcript.add(request.encode())
     schemes = request.extensions.get(ext.SIGNATURE_ALGORITHMS) or ()
     authorities = request.extensions.get(ext.CERTIFICATE_AUTHORITIES) or ()
-    identity = await auth.choose_identity(config, established.server_name, schemes, authorities)
-    scheme = None if identity is None else auth.choose_scheme(identity, schemes)
+    raw = established.client_shows_raw_key
+    query = CertificateQuery(established.server_name, schemes, authorities, raw_public_key=raw)
+    identity, scheme = await auth.choose_identity(config, query)
     if identity is None or scheme is None:
         flight = Certificate(request.context, ()).encode()
         transcript.add(flight)
     else:
-        flight = auth.show(identity, request.context, request.extensions).encode()
+        flight = auth.show(identity, request.context, request.extensions, raw=raw).encode()
         transcript.add(flight)
         signed = auth.CLIENT_CONTEXT + transcript.digest()
         signature = await auth.sign(config, identity, scheme, signed)
@@ -226,16 +227,16 @@ class Answer:
         peer = None
         if certificate.entries:
             chain = auth.read_chain(certificate, request.extensions)
-            key, pss_only = auth.leaf_key(chain[0])
-            verified, refusal = await auth.examine_client(config, chain)
+            raw = established.client_shows_raw_key
+            claim = await auth.examine(config, chain, None, raw=raw)
             proof = CertificateVerify.parse(self._messages[1][1])
             auth.check_scheme(config, proof.scheme)
             signed = auth.CLIENT_CONTEXT + transcript.digest()
-            signatures.verify(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
-            transcript.add(proof.encode())
-            peer = auth.Peer(
-                chain, established.server_name, verified, proof.scheme, refusal=refusal
+            signatures.verify(
+                claim.key, proof.scheme, proof.signature, signed, pss_only=claim.pss_only
             )
+            transcript.add(proof.encode())
+            peer = claim.peer(established.server_name, proof.scheme)
         expected = finished(established.suite, self.secret, transcript.digest())
         auth.check_finished(Finished.parse(self._messages[-1][1]), expected)
         if peer is not None:

@@ -23,7 +23,8 @@ from ..trust import parse_certificate
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
 from ..wire.messages import ClientHello
-from .auth import Peer, ask_application, examine_client
+from .auth import Peer, ask_application, examine
+from .certificate_type import RAW, X509, accepted_types
 from .channel import resolve
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class PreSharedKey:
 
     imported: bool = False
     """Whether an external key was made by RFC 9258's importer."""
+
+    @property
+    def began(self) -> float | None:
+        """When the full handshake was that the session goes back to."""
+        return self.session.origin if self.session is not None else None
 
     def early_secret(self) -> EarlySecret:
         """The first stage of the key schedule with this key (section 7.1)."""
@@ -233,13 +239,17 @@ async def admit_client(config: ServerConfig, session: Session) -> Session | None
     """The session with its client, judged anew; None where it would not be let in today."""
     if config.client_auth is ClientAuth.NONE:
         return session
-    if not session.chain:
+    raw = session.raw_public_key is not None
+    chain = session.chain if session.raw_public_key is None else (session.raw_public_key,)
+    if not chain:
         return session if config.client_auth is ClientAuth.OPTIONAL else None
+    if (RAW if raw else X509) not in accepted_types(config):
+        return None
     try:
-        path, refusal = await examine_client(config, session.chain)
-        if refusal is not None:
+        claim = await examine(config, chain, None, raw=raw)
+        if claim.refusal is not None:
             return None
-        peer = Peer(session.chain, session.server_name, path)
+        peer = claim.peer(session.server_name, None)
         await ask_application(config, peer)
     except TLSError:
         return None

@@ -7,7 +7,7 @@ for the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import ClientHelloInfo, Passthrough, ServerConfig
 from ..crypto.suites import SUITES, Suite
@@ -24,9 +24,10 @@ from ..errors import PassedThrough, ProtocolError, TLSError
 from ..identity import Identity
 from ..trust.certificates import printable
 from ..wire import extensions as ext
-from ..wire.extensions import Context
+from ..wire.extensions import Context, Extensions
 from ..wire.messages import ClientHello
 from . import auth
+from .certificate_type import X509, no_common_type, showable
 from .channel import Channel, resolve
 
 
@@ -209,38 +210,25 @@ class Credential:
 
     identity: Identity
     scheme: SignatureScheme
+    raw: bool = False
+    """Whether it is the key alone that is shown (RFC 7250)."""
 
 
 def choose_credential(
     config: ServerConfig, hello: ClientHello, chosen: Identity | None
 ) -> Credential:
-    """By server name first, and then by what the client can verify (RFC 8446, section 4.4.2.2)."""
+    """By type and name, and then by what the client can verify (RFC 8446, section 4.4.2.2)."""
     schemes = hello.extensions.get(ext.SIGNATURE_ALGORITHMS)
     if schemes is None:
         raise ProtocolError(Alert.MISSING_EXTENSION, "the client sent no signature_algorithms")
-    if chosen is not None:
-        candidates = [chosen]
-    else:
-        candidates = identities_for(config, hello.extensions.get(ext.SERVER_NAME))
-    for identity in candidates:
+    candidates = candidates_for(config, hello.extensions, chosen)
+    for identity, raw in candidates:
         scheme = auth.choose_scheme(identity, schemes)
         if scheme is not None:
-            return Credential(identity, scheme)
-    if not candidates and config.psk is not None:  # 4.1.1: keys are all that it has
-        raise ProtocolError(
-            Alert.HANDSHAKE_FAILURE,
-            "the client offers none of the pre-shared keys that this server knows",
-            reason="PSK_IDENTITY_NOT_FOUND",
-        )
-    if not candidates:
-        raise ProtocolError(
-            Alert.INTERNAL_ERROR,
-            "this server has no certificate to show",
-            reason="NO_CERTIFICATE_SET",
-        )
+            return Credential(identity, scheme, raw)
     offered = SignatureScheme.listing(schemes)
     able = SignatureScheme.listing(
-        dict.fromkeys(s for identity in candidates for s in identity.schemes)
+        dict.fromkeys(s for identity, _ in candidates for s in identity.schemes)
     )
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,
@@ -252,11 +240,13 @@ def choose_credential(
 
 
 async def with_fresh_staple(
-    config: ServerConfig, hello: ClientHello, identity: Identity
-) -> Identity:
-    """The identity with the OCSP response of the moment, if the client asks for one."""
-    if config.staple is None or ExtensionType.STATUS_REQUEST not in hello.extensions:
-        return identity
+    config: ServerConfig, hello: ClientHello, credential: Credential
+) -> Credential:
+    """The credential with the OCSP response of the moment, if the client asks for one."""
+    asked = ExtensionType.STATUS_REQUEST in hello.extensions
+    if config.staple is None or credential.raw or not asked:
+        return credential
+    identity = credential.identity
     try:
         staple = await resolve(config.staple(identity))
     except TLSError:
@@ -265,21 +255,55 @@ async def with_fresh_staple(
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the OCSP response could not be had: {error!r}"
         ) from error
-    return identity if staple is None else identity.with_staple(staple)
+    if staple is None:
+        return credential
+    return replace(credential, identity=identity.with_staple(staple))
 
 
-def identities_for(config: ServerConfig, server_name: str | None) -> list[Identity]:
-    """The identities that carry the name; all of them where none does or no name was sent."""
-    identities = list(config.identities)
-    if server_name is None:
-        return identities
-    named = [identity for identity in identities if identity.matches(server_name)]
-    if not named and config.require_known_name:
+def candidates_for(
+    config: ServerConfig, hello: Extensions, chosen: Identity | None
+) -> list[tuple[Identity, bool]]:
+    """The identities to choose from, the preferred first, each with whether as a raw key.
+
+    *chosen* is the application's choice, which leaves only that.
+    """
+    identities = config.identities if chosen is None else (chosen,)
+    if not identities and config.psk is not None:  # 4.1.1: keys are all that it has
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "the client offers none of the pre-shared keys that this server knows",
+            reason="PSK_IDENTITY_NOT_FOUND",
+        )
+    if not identities:
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR,
+            "this server has no certificate to show",
+            reason="NO_CERTIFICATE_SET",
+        )
+    candidates = showable(config, identities, hello)
+    if not candidates:
+        raise no_common_type(hello.get(ext.SERVER_CERTIFICATE_TYPE) or (X509,), "show")
+    name = hello.get(ext.SERVER_NAME)
+    if chosen is not None or name is None:
+        return candidates
+    return carrying(config, candidates, name)
+
+
+def carrying(
+    config: ServerConfig, candidates: list[tuple[Identity, bool]], server_name: str
+) -> list[tuple[Identity, bool]]:
+    """Those that carry the name, and keys alone, which go with any; all where none carries it."""
+    named = [pair for pair in candidates if not pair[0].chain or pair[0].matches(server_name)]
+    if any(identity.chain for identity, _ in named):
+        return named
+    if not config.require_known_name:
+        return candidates
+    if not named:
         raise ProtocolError(
             Alert.UNRECOGNIZED_NAME,
             f"the client asked for {server_name!r}, for which this server has no certificate",
         )
-    return named or identities
+    return named
 
 
 def check_second_hello(

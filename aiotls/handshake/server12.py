@@ -26,7 +26,6 @@ from ..sessions import MAX_CHAIN_IN_TICKET, Session
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions
 from ..wire.messages import (
-    Certificate12,
     CertificateRequest12,
     CertificateStatus,
     CertificateVerify,
@@ -39,11 +38,12 @@ from ..wire.messages import (
     ServerKeyExchange,
 )
 from . import auth
+from .certificate_type import answer_types, takes_raw
 from .established import Established
 from .offer import DOWNGRADE_TLS12
 from .psk import admit_client, open_ticket
 from .record_size import answer_limit
-from .selection import choose_protocol, identities_for, with_fresh_staple
+from .selection import Credential, candidates_for, choose_protocol, with_fresh_staple
 from .tickets import seal_session, store_session
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ async def server12(
         return await resume12(channel, config, hello, session, alpn)
     transcript = channel.transcript
     group = choose_group12(config, hello)
-    suite, identity, scheme = choose_credential12(config, hello, chosen)
-    identity = await with_fresh_staple(config, hello, identity)
+    suite, credential = choose_credential12(config, hello, chosen)
+    credential = await with_fresh_staple(config, hello, credential)
+    identity, scheme = credential.identity, credential.scheme
     channel.choose_suite(suite)
 
     # ServerHello  Certificate  ServerKeyExchange  [CertificateRequest]  ServerHelloDone
@@ -71,9 +72,10 @@ async def server12(
     tickets = gives_ticket(config, hello, extended)
     number = fresh_number(config, hello, extended)
     answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=number)
-    answer = with_status(answer, hello, identity)
+    wants_raw = takes_raw(config, hello.extensions)
+    answer = with_credential(config, answer, hello, credential, wants_raw)
     channel.send(answer)
-    channel.send(Certificate12(identity.chain))
+    channel.send(auth.show12(identity, raw=credential.raw))
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in answer.extensions:
         channel.send(CertificateStatus(identity.staple))
     own = config.primitives.generate(group)
@@ -92,8 +94,7 @@ async def server12(
     await channel.flush()
 
     # [Certificate]  ClientKeyExchange  [CertificateVerify]
-    chain = await receive_chain(channel, config) if ask else ()
-    verified, refusal = await auth.examine_client(config, chain) if chain else ((), None)
+    claim = await receive_claim(channel, config, wants_raw) if ask else None
     public = (await channel.recv(ClientKeyExchange)).public
     shared_secret = own.agree(public)
     if extended:
@@ -104,13 +105,14 @@ async def server12(
     keys = schedule12.key_block(suite, master, hello.random, answer.random)
     server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = None
-    if chain:
-        key, pss_only = auth.leaf_key(chain[0])
+    if claim is not None:
         signed = transcript.messages()
         proof = await channel.recv(CertificateVerify)
         auth.check_scheme12(config, None, proof.scheme)
-        signatures.verify12(key, proof.scheme, proof.signature, signed, pss_only=pss_only)
-        peer = auth.Peer(chain, server_name, verified, proof.scheme, refusal=refusal)
+        signatures.verify12(
+            claim.key, proof.scheme, proof.signature, signed, pss_only=claim.pss_only
+        )
+        peer = claim.peer(server_name, proof.scheme)
         await auth.ask_application(config, peer)
     transcript.forget()
 
@@ -130,7 +132,8 @@ async def server12(
             lifetime=config.ticket_lifetime,
             alpn=alpn,
             server_name=server_name,
-            chain=chain,
+            chain=peer.chain if peer is not None else (),
+            raw_public_key=peer.raw_public_key if peer is not None else None,
         )
         await keep12(channel, config, session, number)
     channel.install_write12(keys.server)
@@ -259,9 +262,19 @@ def server_hello(
     )
 
 
-def with_status(answer: ServerHello, hello: ClientHello, identity: Identity) -> ServerHello:
-    """The ServerHello, announcing the identity's staple and carrying its timestamps."""
+def with_credential(
+    config: ServerConfig,
+    answer: ServerHello,
+    hello: ClientHello,
+    credential: Credential,
+    wants_raw: bool,
+) -> ServerHello:
+    """The ServerHello with what belongs to the certificate: its type, staple and timestamps."""
+    identity = credential.identity
     rows: list[tuple[Any, Any]] = list(answer.extensions.items)
+    rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
+    if credential.raw:
+        return replace(answer, extensions=Extensions.build(rows))
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in hello.extensions:
         rows.append((ext.STATUS_REQUEST_EMPTY, True))
     if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in hello.extensions:
@@ -286,7 +299,7 @@ def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
 
 def choose_credential12(
     config: ServerConfig, hello: ClientHello, chosen: Identity | None
-) -> tuple[Suite, Identity, SignatureScheme]:
+) -> tuple[Suite, Credential]:
     """The first suite for which there is a certificate and a scheme that the client knows."""
     schemes = hello.extensions.get(ext.SIGNATURE_ALGORITHMS)
     if schemes is None:  # RFC 5246, section 7.4.1.4.1 means SHA-1 then, which is not spoken here
@@ -295,23 +308,20 @@ def choose_credential12(
             "the client sent no signature_algorithms, which means SHA-1",
             reason="NO_COMMON_SIGNATURE_ALGORITHMS",
         )
-    if chosen is not None:
-        candidates = [chosen]
-    else:
-        candidates = identities_for(config, hello.extensions.get(ext.SERVER_NAME))
+    candidates = candidates_for(config, hello.extensions, chosen)
     groups = hello.extensions.get(ext.SUPPORTED_GROUPS)
     if groups is not None:  # RFC 8422, section 5.3
-        candidates = [identity for identity in candidates if has_curve(identity, groups)]
+        candidates = [pair for pair in candidates if has_curve(pair[0], groups)]
     shared = False
     for code in config.suites:
         suite = SUITES[code]
         if suite.version != ProtocolVersion.TLSv1_2 or code not in hello.cipher_suites:
             continue
         shared = True
-        for identity in candidates:
+        for identity, raw in candidates:
             for scheme in identity.schemes12:
                 if scheme in schemes and signatures.fits_suite(scheme, suite):
-                    return suite, identity, scheme
+                    return suite, Credential(identity, scheme, raw)
     if not shared:
         offered = CipherSuite.listing(hello.cipher_suites)
         remedy = "ServerConfig(cipher_suites=)."
@@ -336,16 +346,16 @@ def choose_credential12(
 
 
 def has_curve(identity: Identity, groups: Sequence[int]) -> bool:
-    """Whether the client can use the key of a certificate."""
-    curve = signatures.curve_of(identity.certificate.public_key())  # type: ignore[arg-type]
+    """Whether the client can use the identity's key."""
+    curve = signatures.curve_of(identity.public_key)
     return curve is None or curve in groups
 
 
-async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, ...]:
-    """The client's certificates; empty where it has none and need not."""
-    message = await channel.recv(Certificate12)
-    if message.certificates:
-        return auth.check_chain(message.certificates)
+async def receive_claim(channel: Channel, config: ServerConfig, raw: bool) -> auth.Claim | None:
+    """Who the client says it is; None where it shows nothing and need not."""
+    chain = await auth.receive_chain12(channel, raw=raw)
+    if chain:
+        return await auth.examine(config, auth.check_chain(chain), None, raw=raw)
     if config.client_auth is ClientAuth.REQUIRED:
         raise ProtocolError(
             Alert.HANDSHAKE_FAILURE,
@@ -353,7 +363,7 @@ async def receive_chain(channel: Channel, config: ServerConfig) -> tuple[bytes, 
             reason="PEER_DID_NOT_RETURN_A_CERTIFICATE",
             hint="Its owner has to give it one by an authority that this server trusts.",
         )
-    return ()
+    return None
 
 
 async def find_session(config: ServerConfig, hello: ClientHello) -> Session | None:
@@ -417,5 +427,5 @@ async def keep12(channel: Channel, config: ServerConfig, session: Session, numbe
     ticket = b""
     if sum(map(len, session.chain)) <= MAX_CHAIN_IN_TICKET:
         ticket = await seal_session(config, session)
-    left = int(session.created + session.lifetime - config.clock())
+    left = int(session.ends - config.clock())
     channel.send(NewSessionTicket12(max(1, left), ticket))

@@ -21,7 +21,7 @@ from ..wire.messages import (
 )
 from . import auth
 from . import ech_server as ech
-from .certificate_type import choose_types
+from .certificate_type import answer_types, takes_raw
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import choose_key, resumed_peer
@@ -98,22 +98,23 @@ async def server13(
     rows = answer_extensions(hello, alpn, credential is None, early_data)
     rows += answer_limit(channel, config, hello.extensions, 1)
     rows += ech.answer(opened, hello)
-    types, shows_raw, takes_raw = choose_types(config, hello.extensions)
+    wants_raw = credential is not None and takes_raw(config, hello.extensions)
     if credential is not None:
-        rows += types
+        rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
     channel.send(EncryptedExtensions(Extensions.build(rows)))
     request = None
     if credential is not None and config.client_auth is not ClientAuth.NONE:
         request = certificate_request(config)
         channel.send(request)
     if credential is not None:
+        credential = await with_fresh_staple(config, hello, credential)
         await auth.prove(
             channel,
-            await with_fresh_staple(config, hello, credential.identity),
+            credential.identity,
             credential.scheme,
             auth.SERVER_CONTEXT,
             hello.extensions,
-            raw=shows_raw,
+            raw=credential.raw,
         )
     channel.send(Finished(finished(suite, server_secret, transcript.digest())))
     master = secrets.master()
@@ -136,7 +137,7 @@ async def server13(
     server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = resumed_peer(key)
     if request is not None:
-        peer = await verify_client(channel, config, request, server_name, takes_raw)
+        peer = await verify_client(channel, config, request, server_name, wants_raw)
 
     # {Finished}
     expected = finished(suite, client_secret, transcript.digest())
@@ -157,6 +158,8 @@ async def server13(
         resumption_secret=master.resumption(transcript.digest()),
         retried=retried,
         resumed=key is not None and key.session is not None,
+        began=key.began if key is not None else None,
+        client_shows_raw_key=wants_raw,
         transcript=transcript if ext.POST_HANDSHAKE_AUTH.type in hello.extensions else None,
         early_data=early_data,
         ech=ech.was_opened(opened),

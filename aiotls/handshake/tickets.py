@@ -31,10 +31,10 @@ async def send_tickets(
         return  # 4.2.9: the client could not use them
     if config.ticket_keys is None and config.session_store is None:
         return
-    if established.peer is not None and established.peer.raw_public_key is not None:
-        return  # a ticket has no room for who that was
-    chain = established.peer.chain if established.peer is not None else ()
-    if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET:
+    peer, now = established.peer, config.clock()
+    chain = peer.chain if peer is not None else ()
+    lifetime = remaining_lifetime(config, established, now)
+    if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET or lifetime <= 0:
         return
     messages = bytearray()
     # Who resumes has used one up, and gets another for it.
@@ -44,13 +44,15 @@ async def send_tickets(
             version=established.version,
             suite=established.suite.code,
             secret=resumption_psk(established.suite, established.resumption_secret, nonce),
-            created=config.clock(),
-            lifetime=config.ticket_lifetime,
+            created=now,
+            began=established.began,
+            lifetime=lifetime,
             age_add=int.from_bytes(config.random(4), "big"),
             max_early_data=config.max_early_data,
             alpn=established.alpn,
             server_name=established.server_name,
             chain=chain,
+            raw_public_key=peer.raw_public_key if peer is not None else None,
         )
         message = NewSessionTicket(
             lifetime=session.lifetime,
@@ -62,6 +64,15 @@ async def send_tickets(
         messages += message.encode()
     if messages:
         channel.writer.write(ContentType.HANDSHAKE, bytes(messages))
+
+
+def remaining_lifetime(config: ServerConfig, established: Established, now: float) -> int:
+    """Seconds that a ticket may live, so that a chain of resumed sessions ends seven days after the
+    full handshake that it began with (RFC 8446, section 4.6.1).
+    """
+    if established.began is None:
+        return config.ticket_lifetime
+    return min(config.ticket_lifetime, int(established.began + MAX_LIFETIME - now))
 
 
 def ticket_extensions(config: ServerConfig) -> Extensions:
@@ -116,6 +127,7 @@ def receive_ticket(
         suite=established.suite.code,
         secret=resumption_psk(established.suite, established.resumption_secret, message.nonce),
         created=now,
+        began=established.began,
         lifetime=message.lifetime,
         age_add=message.age_add,
         max_early_data=message.extensions.get(ext.EARLY_DATA_LIMIT) or 0,

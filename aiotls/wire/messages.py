@@ -460,6 +460,25 @@ class Certificate12(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class RawPublicKey12(Message):
+    """RFC 7250, section 3: a Certificate that is one SubjectPublicKeyInfo in DER.
+
+    Empty where a client has nothing to show, as the list that stands here otherwise can be.
+    """
+
+    type = HandshakeType.CERTIFICATE
+
+    key: bytes
+
+    def write(self, writer: Writer) -> None:
+        writer.vector(3, self.key)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        return cls(reader.vector(3))
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateStatus(Message):
     """RFC 6066, section 8: the OCSP response that a TLS 1.2 server staples, in DER."""
 
