@@ -8,12 +8,12 @@ import pytest
 
 from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig, TrustStore
 from aiotls.config import CertificateQuery
-from aiotls.enums import Alert, NamedGroup, ProtocolVersion
+from aiotls.enums import Alert, ExtensionType, NamedGroup, ProtocolVersion
 from aiotls.errors import AlertReceived, CertificateError, ProtocolError
-from aiotls.wire.messages import Certificate12, CertificateRequest12
+from aiotls.wire.messages import Certificate12, CertificateRequest12, ClientHello
 from tests import certificates
 from tests.engine.pair import connect
-from tests.negative.test_server_hello import on
+from tests.negative.test_server_hello import on, with_extensions
 
 VERSIONS = [ProtocolVersion.TLSv1_3, ProtocolVersion.TLSv1_2]
 FOR_ENCRYPTION = ("key_encipherment",)
@@ -100,15 +100,16 @@ def test_server_chooses_a_key_on_a_curve_that_the_client_knows_in_tls_1_2() -> N
 def test_who_takes_raw_public_keys_alone_takes_no_certificate(
     version: ProtocolVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even one that the system trusts, in a version that knows no raw public keys."""
+    """Not even one that the system trusts, from a server that knows no raw public keys."""
     leaf = certificates.leaf("localhost")
     known = certificates.leaf("localhost", number=1).identity.raw_public_key
     monkeypatch.setattr(TrustStore, "system", lambda: leaf.trust)
     client = ClientConfig(raw_public_keys=[known], max_version=version)
-    pair = connect(client, ServerConfig(identity=leaf.identity))
-    if version is ProtocolVersion.TLSv1_2:
-        assert isinstance(pair.client_error, CertificateError)
-        assert pair.client_error.alert == Alert.UNSUPPORTED_CERTIFICATE
+    drop = (ExtensionType.SERVER_CERTIFICATE_TYPE,)
+    unheard = on(ClientHello, lambda m: with_extensions(m, drop=drop))
+    pair = connect(client, ServerConfig(identity=leaf.identity), client_sends=unheard)
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.UNSUPPORTED_CERTIFICATE
     assert not pair.client.handshake_complete
 
 
@@ -125,7 +126,7 @@ def test_server_takes_no_certificate_of_a_client_by_the_systems_word(
         trust=leaf.trust, identity=leaf.identity, max_version=ProtocolVersion.TLSv1_2
     )
     pair = connect(client, server)
-    assert isinstance(pair.server_error, CertificateError)
+    assert isinstance(pair.server_error, ProtocolError)
     assert pair.server_error.alert == Alert.UNSUPPORTED_CERTIFICATE
 
 
