@@ -163,13 +163,15 @@ class CipherSuite(CodePoint):
 
 
 class NamedGroup(CodePoint):
-    """RFC 8446, section 4.2.7; draft-ietf-tls-ecdhe-mlkem."""
+    """RFC 8446, section 4.2.7; draft-ietf-tls-ecdhe-mlkem; draft-ietf-tls-mlkem."""
 
     SECP256R1 = 0x0017
     SECP384R1 = 0x0018
     SECP521R1 = 0x0019
     X25519 = 0x001D
     X448 = 0x001E
+    MLKEM768 = 0x0201
+    MLKEM1024 = 0x0202
     SECP256R1MLKEM768 = 0x11EB
     X25519MLKEM768 = 0x11EC
     SECP384R1MLKEM1024 = 0x11ED

@@ -31,6 +31,8 @@ GROUPS = (
     NamedGroup.X25519MLKEM768,
     NamedGroup.SECP256R1MLKEM768,
     NamedGroup.SECP384R1MLKEM1024,
+    NamedGroup.MLKEM768,
+    NamedGroup.MLKEM1024,
     NamedGroup.X25519,
     NamedGroup.SECP256R1,
     NamedGroup.SECP384R1,

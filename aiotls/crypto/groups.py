@@ -1,5 +1,5 @@
-"""Key exchange: elliptic curves (RFC 8446, section 7.4.2) and their hybrids with ML-KEM
-(draft-ietf-tls-ecdhe-mlkem).
+"""Key exchange: elliptic curves (RFC 8446, section 7.4.2), ML-KEM alone
+(draft-ietf-tls-mlkem), and both together (draft-ietf-tls-ecdhe-mlkem).
 
 The client makes a :class:`KeyExchange`, sends its share, and calls ``agree`` with the server's.
 The server has the client's share already and does everything at once in :func:`respond`: with a
@@ -90,6 +90,24 @@ class WeierstrassKeyExchange:
             _bad_share(self.group, "is not a point on the curve")
 
 
+class KemKeyExchange:
+    """ML-KEM alone (draft-ietf-tls-mlkem), for those whose rules want nothing beside it."""
+
+    __slots__ = ("_kem", "_key", "group", "share")
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+        self._kem = _KEMS[group]
+        self._key = self._kem.generate()
+        self.share = self._key.public_key().public_bytes_raw()
+
+    def agree(self, peer_share: bytes) -> bytes:
+        """The secret from the server's ciphertext."""
+        if len(peer_share) != self._kem.ciphertext_length:
+            _wrong_length(self.group, peer_share, self._kem.ciphertext_length)
+        return _decapsulate(self._key, peer_share)
+
+
 class HybridKeyExchange:
     """An elliptic curve and ML-KEM side by side: the secret holds as long as either does.
 
@@ -102,7 +120,7 @@ class HybridKeyExchange:
     def __init__(self, group: int) -> None:
         self.group = group
         self._hybrid = hybrid = _HYBRIDS[group]
-        self._key = hybrid.generate()
+        self._key = hybrid.kem.generate()
         self.classical = generate(hybrid.classical)
         """The curve's half, which may be offered as a share of its own as well."""
         self.share = hybrid.join(self._key.public_key().public_bytes_raw(), self.classical.share)
@@ -110,18 +128,11 @@ class HybridKeyExchange:
     def agree(self, peer_share: bytes) -> bytes:
         """The secret from the server's ciphertext and point."""
         hybrid = self._hybrid
-        ciphertext, point = hybrid.split(self.group, peer_share, hybrid.ciphertext_length)
+        ciphertext, point = hybrid.split(self.group, peer_share, hybrid.kem.ciphertext_length)
         # The curve first: a ciphertext of the right length never fails (implicit rejection,
         # FIPS 203, section 6.3), so that a bad point is found before any work is done.
         classical = self.classical.agree(point)
-        try:
-            secret = self._key.decapsulate(ciphertext)
-        except ValueError as error:
-            # draft-ietf-tls-ecdhe-mlkem, section 4.2: any failure but a wrong length.
-            raise ProtocolError(
-                Alert.INTERNAL_ERROR, f"ML-KEM decapsulation failed: {error}"
-            ) from error
-        return hybrid.join(secret, classical)
+        return hybrid.join(_decapsulate(self._key, ciphertext), classical)
 
 
 def generate(group: int) -> KeyExchange:
@@ -132,6 +143,8 @@ def generate(group: int) -> KeyExchange:
         return WeierstrassKeyExchange(group)
     if group in _HYBRIDS:
         return HybridKeyExchange(group)
+    if group in _KEMS:
+        return KemKeyExchange(group)
     raise UsageError(f"the group {NamedGroup.label(group)} is not implemented")
 
 
@@ -140,20 +153,48 @@ def respond(group: int, peer_share: bytes) -> tuple[bytes, bytes]:
 
     Raises ProtocolError for a bad share, UsageError for a group that is not implemented.
     """
+    if group in _KEMS:
+        kem = _KEMS[group]
+        if len(peer_share) != kem.key_length:
+            _wrong_length(group, peer_share, kem.key_length)
+        secret, ciphertext = _encapsulate(kem, group, peer_share)
+        return ciphertext, secret
     hybrid = _HYBRIDS.get(group)
     if hybrid is None:
         exchange = generate(group)
         return exchange.share, exchange.agree(peer_share)
-    encapsulation_key, point = hybrid.split(group, peer_share, hybrid.key_length)
+    encapsulation_key, point = hybrid.split(group, peer_share, hybrid.kem.key_length)
     exchange = generate(hybrid.classical)
     classical = exchange.agree(point)
+    secret, ciphertext = _encapsulate(hybrid.kem, group, encapsulation_key)
+    return hybrid.join(ciphertext, exchange.share), hybrid.join(secret, classical)
+
+
+def is_post_quantum(group: int) -> bool:
+    """Whether the group holds against a quantum computer."""
+    return group in _HYBRIDS or group in _KEMS
+
+
+def _encapsulate(kem: _Kem, group: int, key: bytes) -> tuple[bytes, bytes]:
+    """A secret and its ciphertext for the peer's *key*, which has the right length.
+
+    The modulus check of FIPS 203, section 7.2, which the drafts require of a server, is made
+    when the key is loaded.
+    """
     try:
-        # The modulus check of FIPS 203, section 7.2, which the draft requires of a server, is
-        # made when the key is loaded.
-        secret, ciphertext = hybrid.load(encapsulation_key).encapsulate()
+        return kem.load(key).encapsulate()
     except ValueError:
         _bad_share(group, "has an ML-KEM key that is not valid")
-    return hybrid.join(ciphertext, exchange.share), hybrid.join(secret, classical)
+
+
+def _decapsulate(key: _KemPrivateKey, ciphertext: bytes) -> bytes:
+    try:
+        return key.decapsulate(ciphertext)
+    except ValueError as error:
+        # draft-ietf-tls-ecdhe-mlkem, section 4.2: any failure but a wrong length.
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"ML-KEM decapsulation failed: {error}"
+        ) from error
 
 
 # -- the groups ------------------------------------------------------------------------------------
@@ -185,14 +226,19 @@ _KemPublicKey = mlkem.MLKEM768PublicKey | mlkem.MLKEM1024PublicKey
 
 
 @dataclass(frozen=True, slots=True)
-class _Hybrid:
-    classical: NamedGroup
-    point_length: int
-    kem_first: bool
+class _Kem:
     key_length: int
     ciphertext_length: int
     generate: Callable[[], _KemPrivateKey]
     load: Callable[[bytes], _KemPublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hybrid:
+    classical: NamedGroup
+    point_length: int
+    kem_first: bool
+    kem: _Kem
 
     def join(self, kem: bytes, classical: bytes) -> bytes:
         return kem + classical if self.kem_first else classical + kem
@@ -227,41 +273,38 @@ _WEIERSTRASS: dict[int, _Weierstrass] = {
     NamedGroup.SECP521R1: _Weierstrass(133, ec.SECP521R1()),
 }
 
+_MLKEM768 = _Kem(
+    key_length=1184,
+    ciphertext_length=1088,
+    generate=mlkem.MLKEM768PrivateKey.generate,
+    load=mlkem.MLKEM768PublicKey.from_public_bytes,
+)
+_MLKEM1024 = _Kem(
+    key_length=1568,
+    ciphertext_length=1568,
+    generate=mlkem.MLKEM1024PrivateKey.generate,
+    load=mlkem.MLKEM1024PublicKey.from_public_bytes,
+)
+
+_KEMS: dict[int, _Kem] = {NamedGroup.MLKEM768: _MLKEM768, NamedGroup.MLKEM1024: _MLKEM1024}
+
 _HYBRIDS: dict[int, _Hybrid] = {
     NamedGroup.X25519MLKEM768: _Hybrid(
-        classical=NamedGroup.X25519,
-        point_length=32,
-        kem_first=True,
-        key_length=1184,
-        ciphertext_length=1088,
-        generate=mlkem.MLKEM768PrivateKey.generate,
-        load=mlkem.MLKEM768PublicKey.from_public_bytes,
+        classical=NamedGroup.X25519, point_length=32, kem_first=True, kem=_MLKEM768
     ),
     NamedGroup.SECP256R1MLKEM768: _Hybrid(
-        classical=NamedGroup.SECP256R1,
-        point_length=65,
-        kem_first=False,
-        key_length=1184,
-        ciphertext_length=1088,
-        generate=mlkem.MLKEM768PrivateKey.generate,
-        load=mlkem.MLKEM768PublicKey.from_public_bytes,
+        classical=NamedGroup.SECP256R1, point_length=65, kem_first=False, kem=_MLKEM768
     ),
     NamedGroup.SECP384R1MLKEM1024: _Hybrid(
-        classical=NamedGroup.SECP384R1,
-        point_length=97,
-        kem_first=False,
-        key_length=1568,
-        ciphertext_length=1568,
-        generate=mlkem.MLKEM1024PrivateKey.generate,
-        load=mlkem.MLKEM1024PublicKey.from_public_bytes,
+        classical=NamedGroup.SECP384R1, point_length=97, kem_first=False, kem=_MLKEM1024
     ),
 }
 
-GROUPS: frozenset[int] = frozenset((*_MONTGOMERY, *_WEIERSTRASS, *_HYBRIDS))
+GROUPS: frozenset[int] = frozenset((*_MONTGOMERY, *_WEIERSTRASS, *_KEMS, *_HYBRIDS))
 """Every group that is implemented."""
 
 TLS12_GROUPS: frozenset[int] = frozenset((*_MONTGOMERY, *_WEIERSTRASS))
-"""Those that TLS 1.2 can use (RFC 8422, section 5.1.1): a hybrid needs TLS 1.3's key shares."""
+"""Those that TLS 1.2 can use (RFC 8422, section 5.1.1): ML-KEM needs TLS 1.3's key shares."""
 
 
 def _wrong_length(group: int, share: bytes, expected: int) -> NoReturn:

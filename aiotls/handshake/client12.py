@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..config import CertificateQuery, Config
 from ..crypto import schedule12, signatures
+from ..crypto.groups import TLS12_GROUPS
 from ..crypto.suites import SUITES
 from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import ProtocolError
@@ -235,7 +236,7 @@ def resumed_session(offer: Offer, hello: ServerHello) -> Session | None:
 
 def agree(channel: Channel, offer: Offer, exchange: ServerKeyExchange) -> tuple[bytes, bytes]:
     """The client's public key and the shared secret (RFC 8422, sections 5.4 and 5.7)."""
-    if exchange.group not in offer.config.groups or exchange.group > NamedGroup.X448:
+    if exchange.group not in offer.config.groups or exchange.group not in TLS12_GROUPS:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
             f"the server selected the group {NamedGroup.label(exchange.group)}, which was not "

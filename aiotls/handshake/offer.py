@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import delegation
 from ..config import ClientConfig
-from ..crypto.groups import HybridKeyExchange, KeyExchange
+from ..crypto.groups import TLS12_GROUPS, HybridKeyExchange, KeyExchange
 from ..crypto.suites import SUITES
 from ..enums import (
     GREASE_VALUES,
@@ -178,8 +178,8 @@ def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tupl
     rows.append((ext.SUPPORTED_VERSIONS, config.versions))
     groups = config.groups
     tls13 = ProtocolVersion.TLSv1_3 in config.versions
-    if not tls13:  # draft-ietf-tls-ecdhe-mlkem, section 2: the hybrids are for TLS 1.3
-        groups = tuple(group for group in groups if group <= NamedGroup.X448)
+    if not tls13:  # draft-ietf-tls-ecdhe-mlkem, section 2: ML-KEM is for TLS 1.3
+        groups = tuple(group for group in groups if group in TLS12_GROUPS)
     rows.append((ext.SUPPORTED_GROUPS, groups))
     rows.append((ext.SIGNATURE_ALGORITHMS, config.signature_schemes))
     if config.certificate_signature_schemes is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..config import ClientHelloInfo, Passthrough, ServerConfig
+from ..crypto.groups import is_post_quantum
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
     GREASE_VALUES,
@@ -171,14 +172,9 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
         )
     best = common[0]
     for group in common:
-        if group in shares and is_hybrid(group) == is_hybrid(best):
+        if group in shares and is_post_quantum(group) == is_post_quantum(best):
             return group, shares[group]
     return best, None
-
-
-def is_hybrid(group: int) -> bool:
-    """Whether the group holds against a quantum computer (draft-ietf-tls-ecdhe-mlkem)."""
-    return 0x11EB <= group <= 0x11ED
 
 
 def choose_protocol(config: ServerConfig, hello: ClientHello) -> bytes | None:

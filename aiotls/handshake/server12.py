@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ServerConfig
 from ..crypto import schedule12, signatures
+from ..crypto.groups import TLS12_GROUPS
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
     Alert,
@@ -286,7 +287,7 @@ def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
     """RFC 8422, section 5.1.1; a client that names no groups is taken to know P-256 (section 4)."""
     offered = hello.extensions.get(ext.SUPPORTED_GROUPS) or (NamedGroup.SECP256R1,)
     for group in config.groups:
-        if group in offered and group < NamedGroup.X448:
+        if group in offered and group in TLS12_GROUPS:
             return group
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,

@@ -137,6 +137,8 @@ _GROUPS = {
     "secp384r1": NamedGroup.SECP384R1,
     "P-521": NamedGroup.SECP521R1,
     "secp521r1": NamedGroup.SECP521R1,
+    "MLKEM768": NamedGroup.MLKEM768,
+    "MLKEM1024": NamedGroup.MLKEM1024,
     "X25519MLKEM768": NamedGroup.X25519MLKEM768,
     "SecP256r1MLKEM768": NamedGroup.SECP256R1MLKEM768,
     "SecP384r1MLKEM1024": NamedGroup.SECP384R1MLKEM1024,

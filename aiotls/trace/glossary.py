@@ -496,6 +496,11 @@ def _suite_text(suite: CipherSuite) -> str:
 
 def _group_text(group: NamedGroup) -> str:
     label = NamedGroup.label(group)
+    if label.startswith("MLKEM"):
+        return (
+            "Key exchange with ML-KEM alone, which withstands quantum computers. There is no "
+            "classical curve beside it that would hold if ML-KEM did not."
+        )
     if "MLKEM" in label:
         return (
             "A hybrid key exchange: ML-KEM, which withstands quantum computers, together with a "
@@ -571,7 +576,8 @@ def _entries() -> list[Entry]:
             label = enumeration.label(member)
             where = _SOURCES.get(label[:6], source)
             if "MLKEM" in label:
-                where = "draft-ietf-tls-ecdhe-mlkem"
+                alone = label.startswith("MLKEM")
+                where = "draft-ietf-tls-mlkem" if alone else "draft-ietf-tls-ecdhe-mlkem"
             found.append(Entry(kind_name, label, int(member), _text(member), where))
     return found
 

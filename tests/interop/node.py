@@ -20,6 +20,8 @@ class Node(Peer):
         NamedGroup.X25519MLKEM768: "X25519MLKEM768",
         NamedGroup.SECP256R1MLKEM768: "SecP256r1MLKEM768",
         NamedGroup.SECP384R1MLKEM1024: "SecP384r1MLKEM1024",
+        NamedGroup.MLKEM768: "MLKEM768",
+        NamedGroup.MLKEM1024: "MLKEM1024",
         NamedGroup.X25519: "X25519",
         NamedGroup.SECP256R1: "P-256",
         NamedGroup.SECP384R1: "P-384",

@@ -25,6 +25,8 @@ GROUPS = (
     *DEFAULT_GROUPS,
     NamedGroup.SECP256R1MLKEM768,
     NamedGroup.SECP384R1MLKEM1024,
+    NamedGroup.MLKEM768,
+    NamedGroup.MLKEM1024,
 )
 
 

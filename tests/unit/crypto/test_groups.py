@@ -24,13 +24,17 @@ HYBRIDS = (
     NamedGroup.SECP256R1MLKEM768,
     NamedGroup.SECP384R1MLKEM1024,
 )
-# The lengths of RFC 8446, section 4.2.8.2, RFC 7748, and draft-ietf-tls-ecdhe-mlkem, section 4.
+KEMS = (NamedGroup.MLKEM768, NamedGroup.MLKEM1024)
+# The lengths of RFC 8446, section 4.2.8.2, RFC 7748, draft-ietf-tls-mlkem, section 4, and
+# draft-ietf-tls-ecdhe-mlkem, section 4.
 LENGTHS = {
     NamedGroup.SECP256R1: (65, 65, 32),
     NamedGroup.SECP384R1: (97, 97, 48),
     NamedGroup.SECP521R1: (133, 133, 66),
     NamedGroup.X25519: (32, 32, 32),
     NamedGroup.X448: (56, 56, 56),
+    NamedGroup.MLKEM768: (1184, 1088, 32),
+    NamedGroup.MLKEM1024: (1568, 1568, 32),
     NamedGroup.SECP256R1MLKEM768: (1249, 1153, 64),
     NamedGroup.X25519MLKEM768: (1216, 1120, 64),
     NamedGroup.SECP384R1MLKEM1024: (1665, 1665, 80),
@@ -39,6 +43,7 @@ LENGTHS = {
 every_group = pytest.mark.parametrize("group", NamedGroup, ids=NamedGroup.label)
 every_curve = pytest.mark.parametrize("group", CURVES, ids=NamedGroup.label)
 every_montgomery = pytest.mark.parametrize("group", MONTGOMERY, ids=NamedGroup.label)
+every_kem = pytest.mark.parametrize("group", KEMS, ids=NamedGroup.label)
 every_hybrid = pytest.mark.parametrize("group", HYBRIDS, ids=NamedGroup.label)
 
 
@@ -239,6 +244,36 @@ def test_a_decapsulation_that_fails_is_an_internal_error(group: NamedGroup) -> N
     assert caught.value.alert == Alert.INTERNAL_ERROR
 
 
+# -- ML-KEM alone: draft-ietf-tls-mlkem ------------------------------------------------------------
+
+
+@every_kem
+def test_a_forged_ciphertext_for_ml_kem_gives_another_secret_and_no_error(
+    group: NamedGroup,
+) -> None:
+    """FIPS 203, section 6.3: implicit rejection; the handshake fails at Finished."""
+    client = groups.KemKeyExchange(group)
+    answer, secret = groups.respond(group, client.share)
+    forged = bytearray(answer)
+    forged[0] ^= 1
+    assert client.agree(answer) == secret
+    assert client.agree(bytes(forged)) != secret
+
+
+@every_kem
+def test_an_ml_kem_key_alone_that_fails_the_modulus_check_is_refused(group: NamedGroup) -> None:
+    """FIPS 203, section 7.2."""
+    key = bytearray(groups.generate(group).share)
+    key[0], key[1] = 3329 & 0xFF, key[1] & 0xF0 | 3329 >> 8
+    assert "ML-KEM key that is not valid" in str(refused(group, bytes(key)))
+    key[0], key[1] = 3328 & 0xFF, key[1] & 0xF0 | 3328 >> 8  # the largest that is reduced
+    groups.respond(group, bytes(key))
+
+
+def test_the_groups_that_hold_against_a_quantum_computer() -> None:
+    assert {group for group in NamedGroup if groups.is_post_quantum(group)} == {*KEMS, *HYBRIDS}
+
+
 # -- what a peer may not send ----------------------------------------------------------------------
 
 
@@ -361,7 +396,7 @@ def test_a_hybrid_with_a_point_that_is_not_on_the_curve_is_refused(group: NamedG
 
 
 def test_the_sizes_of_ml_kem_are_those_of_the_table() -> None:
-    for row in groups._HYBRIDS.values():
+    for row in (*groups._KEMS.values(), *(hybrid.kem for hybrid in groups._HYBRIDS.values())):
         key = row.generate().public_key()
         assert isinstance(key, mlkem.MLKEM768PublicKey | mlkem.MLKEM1024PublicKey)
         assert len(key.public_bytes_raw()) == row.key_length
