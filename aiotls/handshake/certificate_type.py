@@ -151,6 +151,17 @@ def answer_types(config: ServerConfig, hello: Extensions, shows: bool, takes: bo
     return rows
 
 
+def answer_types_again(config: ServerConfig, chosen: Identity | None, hello: Extensions) -> Rows:
+    """The first of these rows where a session is resumed: no certificate is shown, but OpenSSL and
+    BoringSSL name the type in each handshake, and a client may count on it.
+    """
+    identities = config.identities if chosen is None else (chosen,)
+    candidates = showable(config, identities, hello)
+    if ext.SERVER_CERTIFICATE_TYPE.type not in hello or not candidates:
+        return []
+    return [(ext.SERVER_CERTIFICATE_TYPE_SELECTED, RAW if candidates[0][1] else X509)]
+
+
 # -- keys ------------------------------------------------------------------------------------------
 
 

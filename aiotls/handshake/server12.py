@@ -39,7 +39,7 @@ from ..wire.messages import (
     ServerKeyExchange,
 )
 from . import auth
-from .certificate_type import answer_types, takes_raw
+from .certificate_type import answer_types, answer_types_again, takes_raw
 from .established import Established
 from .offer import DOWNGRADE_TLS12
 from .psk import admit_client, open_ticket
@@ -60,7 +60,7 @@ async def server12(
     alpn = choose_protocol(config, hello)
     session = await find_session(config, hello)
     if session is not None:
-        return await resume12(channel, config, hello, session, alpn)
+        return await resume12(channel, config, hello, session, alpn, chosen)
     transcript = channel.transcript
     group = choose_group12(config, hello)
     suite, credential = choose_credential12(config, hello, chosen)
@@ -74,7 +74,7 @@ async def server12(
     number = fresh_number(config, hello, extended)
     answer = server_hello(channel, config, hello, suite, alpn, tickets=tickets, session_id=number)
     wants_raw = takes_raw(config, hello.extensions)
-    answer = with_credential(config, answer, hello, credential, wants_raw)
+    answer = with_rows(answer, credential_rows(config, hello, credential, wants_raw))
     channel.send(answer)
     channel.send(auth.show12(identity, raw=credential.raw))
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in answer.extensions:
@@ -162,6 +162,7 @@ async def resume12(
     hello: ClientHello,
     session: Session,
     alpn: bytes | None,
+    chosen: Identity | None,
 ) -> Established:
     """The abbreviated handshake: RFC 5246, section 7.3, figure 2; RFC 5077, section 3.1."""
     suite, transcript = SUITES[session.suite], channel.transcript
@@ -173,7 +174,7 @@ async def resume12(
     answer = server_hello(
         channel, config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id
     )
-    channel.send(answer)
+    channel.send(with_rows(answer, answer_types_again(config, chosen, hello.extensions)))
     master = session.secret
     channel.log_secret("CLIENT_RANDOM", master)
     keys = schedule12.key_block(suite, master, hello.random, answer.random)
@@ -263,24 +264,24 @@ def server_hello(
     )
 
 
-def with_credential(
-    config: ServerConfig,
-    answer: ServerHello,
-    hello: ClientHello,
-    credential: Credential,
-    wants_raw: bool,
-) -> ServerHello:
-    """The ServerHello with what belongs to the certificate: its type, staple and timestamps."""
-    identity = credential.identity
-    rows: list[tuple[Any, Any]] = list(answer.extensions.items)
-    rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
+def credential_rows(
+    config: ServerConfig, hello: ClientHello, credential: Credential, wants_raw: bool
+) -> list[tuple[Any, Any]]:
+    """What the ServerHello says of the certificate: its type, its staple, its timestamps."""
+    identity, offered = credential.identity, hello.extensions
+    rows = answer_types(config, offered, credential.raw, wants_raw)
     if credential.raw:
-        return replace(answer, extensions=Extensions.build(rows))
-    if identity.staple is not None and ExtensionType.STATUS_REQUEST in hello.extensions:
+        return rows
+    if identity.staple is not None and ExtensionType.STATUS_REQUEST in offered:
         rows.append((ext.STATUS_REQUEST_EMPTY, True))
-    if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in hello.extensions:
+    if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in offered:
         rows.append((ext.SIGNED_CERTIFICATE_TIMESTAMPS, identity.scts))
-    return replace(answer, extensions=Extensions.build(rows))
+    return rows
+
+
+def with_rows(answer: ServerHello, rows: list[tuple[Any, Any]]) -> ServerHello:
+    """The ServerHello with more extensions."""
+    return replace(answer, extensions=Extensions.build([*answer.extensions.items, *rows]))
 
 
 def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:

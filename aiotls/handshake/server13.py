@@ -21,7 +21,7 @@ from ..wire.messages import (
 )
 from . import auth
 from . import ech_server as ech
-from .certificate_type import answer_types, takes_raw
+from .certificate_type import answer_types, answer_types_again, takes_raw
 from .early import accept_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import choose_key, resumed_peer
@@ -101,6 +101,8 @@ async def server13(
     wants_raw = credential is not None and takes_raw(config, hello.extensions)
     if credential is not None:
         rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
+    else:
+        rows += answer_types_again(config, chosen, hello.extensions)
     channel.send(EncryptedExtensions(Extensions.build(rows)))
     request = None
     if credential is not None and config.client_auth is not ClientAuth.NONE:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import os
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import replace
@@ -217,49 +215,24 @@ class State:
         if options.verify_prefs:
             common["signature_schemes"] = known(options.verify_prefs, SCHEMES, "scheme")
         common |= self._raw_keys()
-        if options.trust_cert and common.get("raw_public_keys") is None:
+        if options.trust_cert:
             common["trust"] = AnyAnchor.from_files(cafile=options.trust_cert)
-        elif RAW in options.accepted_peer_cert_types and X509 in options.accepted_peer_cert_types:
-            common["trust"] = AnyAnchor([made_up_certificate(self._any_key())])
         return self._server(common) if options.server else self._client(common)
 
     def _raw_keys(self) -> dict[str, Any]:
-        """Raw public keys, which TLS 1.3 alone has here."""
+        """Raw public keys: those that are taken are looked at when they have come."""
         options = self.options
         raw: dict[str, Any] = {}
+        if options.accepted_peer_cert_types:
+            raw["peer_certificate_types"] = options.accepted_peer_cert_types
         if RAW in options.accepted_peer_cert_types:
-            if options.accepted_peer_cert_types[0] != RAW:
-                raise Unimplemented("where keys are taken at all they are preferred")
-            raw["raw_public_keys"] = [self._expected_key()]
-        elif options.accepted_peer_cert_types not in ([], [X509]):
-            raise Unimplemented("a type of certificate that is not known")
-        shown = [credential.kind for _, credential in self._credentials()]
-        if "rpk" in shown:
-            if "x509" in shown:
-                raise Unimplemented("keys alone and certificates are not offered side by side")
-            raw["show_raw_public_key"] = True
-        if options.available_client_cert_types not in ([], [X509], [RAW, X509]):
-            raise Unimplemented("who shows a key can show its certificate as well")
-        if options.available_client_cert_types == [RAW, X509]:
-            raw["show_raw_public_key"] = True
+            raw["verify_raw_public_key"] = self._hook(lambda key: True)
+        if options.available_client_cert_types and not options.server:
+            raw["certificate_types"] = options.available_client_cert_types
         return raw
 
     def _any_key(self) -> Any:
         return ec.generate_private_key(ec.SECP256R1())
-
-    def _expected_key(self) -> bytes:
-        """The key with the expected digest: one of the runner's, which lie side by side."""
-        options = self.options
-        if not options.server:  # whose configuration takes any
-            return spki(self._any_key().public_key())
-        folder = os.path.dirname(options.trust_cert or options.credential.cert_file)
-        for name in sorted(os.listdir(folder)):
-            if name.startswith("test-key"):
-                with open(os.path.join(folder, name), "rb") as file:
-                    public = spki(load_pem_private_key(file.read(), None).public_key())
-                if hashlib.sha256(public).digest() == options.expect_peer_rpk_sha256:
-                    return public
-        raise Unimplemented("a server names the keys that it takes, and the case names none")
 
     def _versions(self) -> dict[str, ProtocolVersion]:
         options = self.options
@@ -291,8 +264,7 @@ class State:
         if options.no_ticket and options.resume_count:
             raise Unimplemented("a client does not resume without tickets")
         asks = (
-            len(self._identities) > 1
-            or any(credential.must_match_issuer for _, credential in self._credentials())
+            any(credential.must_match_issuer for _, credential in self._credentials())
             or options.use_old_client_cert_callback
             or options.fail_cert_callback
             or options.expect_client_ca_list
@@ -301,10 +273,9 @@ class State:
         )
         if asks:
             common["select_identity"] = self._hook(self._select_identity)
-        elif self._identities:
-            common["identity"] = self._identities[0][1]
         return ClientConfig(
             **common,
+            identities=[identity for _, identity in self._identities],
             psks=self._keys(),
             permute_extensions=options.permute_extensions,
             grease=options.enable_grease,
@@ -323,7 +294,7 @@ class State:
         if options.require_any_client_certificate:
             common["client_auth"] = ClientAuth.REQUIRED
         if "client_auth" in common and "trust" not in common:
-            if "raw_public_keys" not in common:
+            if X509 in (options.accepted_peer_cert_types or [X509]):
                 common["trust"] = AnyAnchor([made_up_certificate(self._any_key())])
         if options.reject_alpn:
             common["alpn_protocols"] = ["what no one speaks"]
@@ -379,10 +350,6 @@ class State:
     def _load(self, credential: Credential) -> Identity:
         with open(credential.key_file, "rb") as file:
             key = load_pem_private_key(file.read(), None)
-        if credential.kind == "rpk":
-            chain = (made_up_certificate(key).public_bytes(Encoding.DER),)
-        else:
-            chain = chain_of(credential.cert_file)
         given = {
             "staple": credential.ocsp_response or None,
             "scts": timestamps(credential.signed_cert_timestamps),
@@ -390,9 +357,12 @@ class State:
         if self.options.set_ocsp_in_callback or self.options.decline_ocsp_callback:
             given["staple"] = None
         known(credential.signing_prefs, SCHEMES, "scheme")
-        if not credential.signing_prefs and self._suspend is None:
-            return Identity(chain, key, **given)
-        return Identity(chain, Signer(key, credential.signing_prefs, self._suspend), **given)
+        signer: Any = key
+        if credential.signing_prefs or self._suspend is not None:
+            signer = Signer(key, credential.signing_prefs, self._suspend)
+        if credential.kind == "rpk":
+            return Identity.from_raw_key(signer, key.public_key())
+        return Identity(chain_of(credential.cert_file), signer, **given)
 
     def _delegations(self) -> list[DelegatedCredential]:
         """Delegated credentials; each belongs to a certificate that is there as well."""
@@ -401,7 +371,7 @@ class State:
             if credential.kind != "delegated":
                 continue
             leaf = chain_of(credential.cert_file)[0]
-            if all(identity.chain[0] != leaf for _, identity in self._identities):
+            if all(leaf not in identity.chain[:1] for _, identity in self._identities):
                 raise Unimplemented("a delegated credential comes with its certificate and its key")
             with open(credential.key_file, "rb") as file:
                 key = load_pem_private_key(file.read(), None)
@@ -541,7 +511,8 @@ class State:
                 Alert.INTERNAL_ERROR, "the selection failed", reason="CERT_CB_ERROR"
             )
         for identity in self._issued_by(query.authorities):
-            if query.scheme_for(identity) is not None:
+            fits = query.raw_public_key == (not identity.chain)
+            if fits and query.scheme_for(identity) is not None:
                 return identity
         return None
 

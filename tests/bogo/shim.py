@@ -441,6 +441,8 @@ class Exchange:
             if [credential.kind for credential in options.credentials].count("psk") > 1:
                 raise Unimplemented("which of several shared keys was taken is not told")
             used = self.state.number_of(result.identity)
+            if used is None and result.identity is None and not options.credential.given:
+                used = -1  # none at all
             check("the credential", used, options.expect_selected_credential)
         if options.expect_no_session_id and getattr(self.config, "session_store", None):
             raise Unmet("a server that keeps no sessions by number has a store for them")
