@@ -353,6 +353,14 @@ class ClientConfig(Config):
     """Where sessions are kept to be resumed; None: they are not. The default is in memory, for
     the connections that share this configuration."""
 
+    verify_on_resumption: bool = False
+    """Whether a server is verified again before its session is offered: its certificates by
+    :attr:`Config.trust`, :attr:`Config.revocation` and the clock as they are by then, its OCSP
+    response, its raw key, and :attr:`Config.verify`. When it would be refused now, the session is
+    dropped, 0-RTT data with it, and the handshake is a full one. By default a session is used
+    until one of the certificates that it stands on expires. A server always verifies its clients
+    again."""
+
     psks: Sequence[ExternalPsk] = ()
     """Keys agreed on elsewhere, to be offered to the server (RFC 8446, section 4.2.11)."""
 

@@ -17,13 +17,12 @@ from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
 from ..crypto.suites import SUITES, TLS13_SUITES, Suite
 from ..enums import Alert, ExtensionType, ProtocolVersion, PskKeyExchangeMode
-from ..errors import DecodeError, ProtocolError, TLSError
+from ..errors import CertificateError, DecodeError, ProtocolError, TLSError
 from ..sessions import Session
-from ..trust import parse_certificate
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
 from ..wire.messages import ClientHello
-from .auth import Peer, ask_application, examine
+from .auth import Peer, ask_application, check_status, examine
 from .certificate_type import RAW, X509, accepted_types
 from .channel import resolve
 
@@ -93,7 +92,7 @@ async def take_session(config: ClientConfig, server_name: str | None) -> Session
         return None
     if session.version not in config.versions or not still_valid(session, now):
         return None
-    return session
+    return await verify_again(config, session) if config.verify_on_resumption else session
 
 
 async def keep_session(config: ClientConfig, server_name: str | None, session: Session) -> None:
@@ -103,11 +102,30 @@ async def keep_session(config: ClientConfig, server_name: str | None, session: S
 
 
 def still_valid(session: Session, now: float) -> bool:
-    """Whether the certificate that the session stands on is within its dates."""
-    if session.peer is None or not session.peer.chain:
-        return True
-    leaf = parse_certificate(session.peer.chain[0])
-    return datetime.datetime.fromtimestamp(now, datetime.UTC) < leaf.not_valid_after_utc
+    """Whether all the certificates that the session stands on are within their dates."""
+    path = session.peer.verified_chain if session.peer is not None else ()
+    today = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    return all(today < certificate.not_valid_after_utc for certificate in path)
+
+
+async def verify_again(config: ClientConfig, session: Session) -> Session | None:
+    """The session with its server, judged anew; None where it would be refused today.
+
+    Before anything is sent: 0-RTT data must not go to a server that is not believed any more.
+    """
+    peer = session.peer
+    if peer is None:
+        return session
+    raw = peer.raw_public_key is not None
+    chain = peer.chain if peer.raw_public_key is None else (peer.raw_public_key,)
+    try:
+        claim = await examine(config, chain, peer.server_name, raw=raw)
+        peer = claim.peer(peer.server_name, peer.scheme, peer.staple, peer.scts)
+        check_status(config, peer)
+        await ask_application(config, peer)
+    except CertificateError:
+        return None
+    return replace(session, peer=peer)
 
 
 def offered_keys(config: ClientConfig, session: Session | None) -> tuple[PreSharedKey, ...]:

@@ -181,12 +181,20 @@ class State:
     """One connection's configuration, and what its hooks have seen."""
 
     def __init__(
-        self, options: Options, sessions: Sessions, suspend: Suspend, *, resumed: bool
+        self,
+        options: Options,
+        retry: Options,
+        sessions: Sessions,
+        suspend: Suspend,
+        *,
+        resumed: bool,
     ) -> None:
         self.resumed = resumed
-        """Whether a session is to be resumed: on a server its client is verified once more, and
-        again when that leads to a full handshake."""
+        """Whether a session is to be resumed: then the peer may be verified once more, and again
+        when that leads to a full handshake."""
         self.options = options
+        self.retry = retry
+        """What holds after the session was refused."""
         self.sessions = sessions
         self.new_session: Session | None = None
         self._offered: Session | None = None
@@ -259,8 +267,6 @@ class State:
             common["key_shares"] = known(options.key_shares, GROUPS, "group")
         if options.advertise_alpn:
             common["alpn_protocols"] = protocol_names(options.advertise_alpn)
-        if options.reverify_on_resume:
-            raise Unimplemented("a client does not verify the server again when it resumes")
         if options.no_ticket and options.resume_count:
             raise Unimplemented("a client does not resume without tickets")
         asks = (
@@ -283,6 +289,7 @@ class State:
             ech=options.ech_config_list or None,
             grease_ech=options.enable_ech_grease,
             session_cache=None if options.no_ticket else self,
+            verify_on_resumption=options.reverify_on_resume,
             dangerous_disable_verification=True,
             dangerous_ignore_server_name=True,
         )
@@ -437,8 +444,9 @@ class State:
             )
         if self.options.expect_ocsp_response and not peer.staple:
             raise RuntimeError("there is no staple to be verified")
-        if self.options.verify_fail:
-            if self.options.use_custom_verify_callback:
+        options = self.options if self.verified == 1 else self.retry
+        if options.verify_fail:
+            if options.use_custom_verify_callback:
                 raise Unverified("-verify-fail")
             # The alert is the application's to choose; OpenSSL's API has this one for it.
             raise CertificateError(Alert.HANDSHAKE_FAILURE, "-verify-fail")

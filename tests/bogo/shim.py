@@ -157,7 +157,9 @@ class Exchange:
     def __init__(self, shim: Shim, options: Options, resumed: bool) -> None:
         self.options = options
         self.resumed = resumed
-        self.state = configuration.State(options, shim.sessions, suspend, resumed=resumed)
+        self.state = configuration.State(
+            options, shim.retry, shim.sessions, suspend, resumed=resumed
+        )
         try:
             self.config: Config = self.state.config()
         except UsageError as error:
