@@ -12,10 +12,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from . import scenarios as do
+from .bench import Bench
 from .peers import PEERS
+from .scenarios import boringssl, every, gnutls, go, openssl, pyopenssl, rustls, stdlib, web
 
-Scenario = Callable[[do.Bench], Awaitable[None]]
+Scenario = Callable[[Bench], Awaitable[None]]
 Row = dict[str, "Scenario | str"]
 """What is done with each peer, by its name; a text is the reason why nothing is."""
 
@@ -44,34 +45,34 @@ NO_TICKETS_12 = "curl switches off tickets of TLS 1.2: see session ids"
 
 TABLE: dict[str, dict[str, Row]] = {
     "TLS 1.2": {
-        "client": all_with(do.speaks_tls12_as_client, **NO_SERVER),
-        "server": all_with(do.speaks_tls12_as_server),
+        "client": all_with(every.speaks_tls12_as_client, **NO_SERVER),
+        "server": all_with(every.speaks_tls12_as_server),
     },
     "TLS 1.2 client certificates": {
-        "client": all_with(do.shows_a_certificate_in_tls12, **NO_SERVER),
-        "server": all_with(do.asks_for_a_certificate_in_tls12),
+        "client": all_with(every.shows_a_certificate_in_tls12, **NO_SERVER),
+        "server": all_with(every.asks_for_a_certificate_in_tls12),
     },
     "resumption, TLS 1.3": {
-        "client": all_with(do.resumes_tls13, rustls=do.granian_resumes_tls13, **NO_SERVER),
-        "server": all_with(do.is_resumed_in_tls13, rustls=NO_CACHE, boringssl=NO_TICKETS_13),
+        "client": all_with(every.resumes_tls13, rustls=rustls.resumes_tls13, **NO_SERVER),
+        "server": all_with(every.is_resumed_in_tls13, rustls=NO_CACHE, boringssl=NO_TICKETS_13),
     },
     "resumption, TLS 1.2 tickets": {
-        "client": all_with(do.resumes_tls12, rustls=do.granian_resumes_tls12, **NO_SERVER),
-        "server": all_with(do.is_resumed_in_tls12, curl=NO_TICKETS_12, rustls=NO_CACHE),
+        "client": all_with(every.resumes_tls12, rustls=rustls.resumes_tls12, **NO_SERVER),
+        "server": all_with(every.is_resumed_in_tls12, curl=NO_TICKETS_12, rustls=NO_CACHE),
     },
     "resumption, TLS 1.2 session ids": {
         "client": with_some(
-            "prefers tickets where they are offered", openssl=do.openssl_resumes_by_session_id
+            "prefers tickets where they are offered", openssl=openssl.resumes_by_session_id
         )
         | NO_SERVER,
-        "server": all_with(do.is_resumed_by_session_id, rustls=NO_CACHE),
+        "server": all_with(every.is_resumed_by_session_id, rustls=NO_CACHE),
     },
     "0-RTT": {
         "client": with_some(
             LIBRARY,
-            openssl=do.openssl_takes_early_data,
-            gnutls=do.gnutls_takes_early_data,
-            nginx=do.nginx_takes_early_data,
+            openssl=openssl.takes_early_data,
+            gnutls=gnutls.takes_early_data,
+            nginx=web.nginx_takes_early_data,
             go="crypto/tls has 0-RTT for QUIC alone",
             rustls="rtls does not switch it on",
             boringssl="utls does not switch it on",
@@ -80,8 +81,8 @@ TABLE: dict[str, dict[str, Row]] = {
         ),
         "server": with_some(
             LIBRARY,
-            openssl=do.openssl_sends_early_data,
-            gnutls=do.gnutls_sends_early_data,
+            openssl=openssl.sends_early_data,
+            gnutls=gnutls.sends_early_data,
             go="crypto/tls has 0-RTT for QUIC alone",
             rustls="rtls does not switch it on",
             boringssl="utls does not switch it on",
@@ -91,7 +92,7 @@ TABLE: dict[str, dict[str, Row]] = {
     "0-RTT refused and sent again": {
         "client": with_some(
             "cannot be told to refuse what it has offered",
-            openssl=do.openssl_refuses_early_data,
+            openssl=openssl.refuses_early_data,
             **NO_SERVER,
         ),
         "server": with_some("does not send again by itself"),
@@ -99,8 +100,8 @@ TABLE: dict[str, dict[str, Row]] = {
     "external pre-shared keys": {
         "client": with_some(
             UNUSED,
-            openssl=do.openssl_server_knows_a_key,
-            gnutls=do.gnutls_server_knows_a_key,
+            openssl=openssl.server_knows_a_key,
+            gnutls=gnutls.server_knows_a_key,
             go="crypto/tls has none",
             java="JSSE has none",
             node="its keys are those of TLS 1.2 alone",
@@ -108,8 +109,8 @@ TABLE: dict[str, dict[str, Row]] = {
         ),
         "server": with_some(
             UNUSED,
-            openssl=do.openssl_client_knows_a_key,
-            gnutls=do.gnutls_client_knows_a_key,
+            openssl=openssl.client_knows_a_key,
+            gnutls=gnutls.client_knows_a_key,
             go="crypto/tls has none",
             java="JSSE has none",
             node="its keys are those of TLS 1.2 alone",
@@ -118,8 +119,8 @@ TABLE: dict[str, dict[str, Row]] = {
     "post-handshake authentication": {
         "client": with_some(
             UNUSED,
-            openssl=do.openssl_asks_later,
-            stdlib=do.stdlib_asks_later,
+            openssl=openssl.asks_later,
+            stdlib=stdlib.asks_later,
             pyopenssl=UNTRIED,
             gnutls="gnutls-serv asks by a line that its echo mode does not take",
             go="crypto/tls refuses it",
@@ -130,9 +131,9 @@ TABLE: dict[str, dict[str, Row]] = {
         ),
         "server": with_some(
             UNUSED,
-            openssl=do.openssl_answers_later,
-            gnutls=do.gnutls_answers_later,
-            stdlib=do.stdlib_answers_later,
+            openssl=openssl.answers_later,
+            gnutls=gnutls.answers_later,
+            stdlib=stdlib.answers_later,
             curl=UNTRIED,
             pyopenssl=UNTRIED,
             go="crypto/tls refuses it",
@@ -144,10 +145,10 @@ TABLE: dict[str, dict[str, Row]] = {
     "OCSP staples": {
         "client": with_some(
             UNUSED,
-            openssl=do.openssl_staples,
-            gnutls=do.gnutls_staples,
-            nginx=do.nginx_staples,
-            go=do.go_staples,
+            openssl=openssl.staples,
+            gnutls=gnutls.staples,
+            nginx=web.nginx_staples,
+            go=go.staples,
             java="JSSE fetches its own from a responder, and has no place for one",
             pyopenssl=UNTRIED,
             node=UNTRIED,
@@ -155,9 +156,9 @@ TABLE: dict[str, dict[str, Row]] = {
         ),
         "server": with_some(
             UNUSED,
-            openssl=do.openssl_takes_a_staple,
-            gnutls=do.gnutls_takes_a_staple,
-            go=do.go_takes_a_staple,
+            openssl=openssl.takes_a_staple,
+            gnutls=gnutls.takes_a_staple,
+            go=go.takes_a_staple,
             curl=UNTRIED,
             pyopenssl=UNTRIED,
             node=UNTRIED,
@@ -165,22 +166,22 @@ TABLE: dict[str, dict[str, Row]] = {
         ),
     },
     "certificate timestamps": {
-        "client": with_some(UNUSED, go=do.go_staples, **NO_SERVER),
-        "server": with_some(UNUSED, go=do.go_takes_a_staple),
+        "client": with_some(UNUSED, go=go.staples, **NO_SERVER),
+        "server": with_some(UNUSED, go=go.takes_a_staple),
     },
     "certificate compression": {
         "client": with_some("its build or its version sends none", **NO_SERVER),
         "server": with_some(
             "its build or its version asks for none",
-            boringssl=do.browsers_take_compressed_certificates,
+            boringssl=boringssl.browsers_take_compressed_certificates,
         ),
     },
     "raw public keys": {
         "client": with_some(
-            "its interface or its version has none", gnutls=do.gnutls_shows_a_raw_key, **NO_SERVER
+            "its interface or its version has none", gnutls=gnutls.shows_a_raw_key, **NO_SERVER
         ),
         "server": with_some(
-            "its interface or its version has none", gnutls=do.gnutls_client_shows_a_raw_key
+            "its interface or its version has none", gnutls=gnutls.client_shows_a_raw_key
         ),
     },
     "delegated credentials": {
@@ -188,38 +189,38 @@ TABLE: dict[str, dict[str, Row]] = {
         "server": with_some("has none"),
     },
     "record_size_limit": {
-        "client": with_some("has none", gnutls=do.gnutls_keeps_to_our_limit, **NO_SERVER),
-        "server": with_some("has none", gnutls=do.gnutls_client_keeps_to_our_limit),
+        "client": with_some("has none", gnutls=gnutls.keeps_to_our_limit, **NO_SERVER),
+        "server": with_some("has none", gnutls=gnutls.client_keeps_to_our_limit),
     },
     "exporters": {
         "client": with_some(
             UNUSED,
-            openssl=do.openssl_exports_as_server,
+            openssl=openssl.exports_as_server,
             gnutls=UNTRIED,
-            pyopenssl=do.pyopenssl_exports_as_server,
-            go=do.go_exports_as_server,
+            pyopenssl=pyopenssl.exports_as_server,
+            go=go.exports_as_server,
             node=UNTRIED,
             **NO_SERVER,
         ),
         "server": with_some(
             UNUSED,
-            openssl=do.openssl_exports_as_client,
-            gnutls=do.gnutls_exports_as_client,
-            pyopenssl=do.pyopenssl_exports_as_client,
-            go=do.go_exports_as_client,
+            openssl=openssl.exports_as_client,
+            gnutls=gnutls.exports_as_client,
+            pyopenssl=pyopenssl.exports_as_client,
+            go=go.exports_as_client,
             node=UNTRIED,
         ),
     },
     "Encrypted Client Hello": {
-        "client": with_some(UNUSED, go=do.go_takes_an_encrypted_hello, **NO_SERVER),
-        "server": with_some(UNUSED, go=do.go_sends_an_encrypted_hello),
+        "client": with_some(UNUSED, go=go.takes_an_encrypted_hello, **NO_SERVER),
+        "server": with_some(UNUSED, go=go.sends_an_encrypted_hello),
     },
     "tls-unique": {
         "client": with_some(
-            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=do.stdlib_binds_as_server, **NO_SERVER
+            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=stdlib.binds_as_server, **NO_SERVER
         ),
         "server": with_some(
-            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=do.stdlib_binds_as_client
+            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=stdlib.binds_as_client
         ),
     },
 }

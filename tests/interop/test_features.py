@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from .bench import Bench
 from .peer import Peer
 from .peers import PEERS
 from .pki import PKI
-from .scenarios import Bench
 from .table import DIRECTIONS, ELSEWHERE, NAMES, TABLE, Scenario, cell_of, identifier, scenarios
 
 BY_NAME = {peer.name: peer for peer in PEERS}

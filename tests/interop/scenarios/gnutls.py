@@ -1,0 +1,224 @@
+"""What GnuTLS's programs do, which print what they think."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+import aiotls
+from aiotls.enums import ExtensionType, ProtocolVersion
+
+from .. import ours
+from ..bench import (
+    EARLY,
+    LABEL,
+    LINE,
+    PSK,
+    Bench,
+    Hellos,
+    connected,
+    echoed,
+    hexadecimal,
+    ready_guard,
+    running,
+    talk,
+    watched,
+)
+from ..peer import (
+    HOST,
+    Credentials,
+    Settings,
+    lines,
+)
+
+
+def gnutls_cli(port: int, bench: Bench, *more: str | Path, trust: bool = True) -> list[str | Path]:
+    return [
+        *("gnutls-cli", "--port", str(port), "--sni-hostname", "localhost"),
+        *(("--x509cafile", bench.pki.trust_file) if trust else ()),
+        *("--verify-hostname", "localhost", *more, HOST),
+    ]
+
+
+def gnutls_serv(bench: Bench, *more: str | Path, certificate: bool = True) -> list[str | Path]:
+    credentials = bench.pki.server()
+    options: tuple[str | Path, ...] = ()
+    if certificate:
+        options = ("--x509certfile", credentials.chain, "--x509keyfile", credentials.key)
+    return ["gnutls-serv", "--port", "{port}", "--echo", "--crlf", *options, *more]
+
+
+TLS13 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+
+
+async def takes_early_data(bench: Bench) -> None:
+    config = bench.client()
+    command = gnutls_serv(bench, "--earlydata", "--disable-client-cert")
+    with running(command) as (server, _):
+        async with connected(server.port, config) as (reader, writer, _):
+            await echoed(reader, writer)
+        async with connected(server.port, config, early_data=EARLY) as (reader, writer, engine):
+            await echoed(reader, writer)
+            assert engine.early_data_accepted
+
+
+async def sends_early_data(bench: Bench) -> None:
+    config = bench.server(max_early_data=1000, replay_guard=ready_guard())
+    early = bench.file("early", EARLY)
+    async with ours.serve(config) as server:
+        command = gnutls_cli(
+            server.port, bench, "--resume", "--waitresumption", "--earlydata", early
+        )
+        printed = await asyncio.to_thread(talk, *command)
+    assert LINE.decode() in printed, printed
+    assert EARLY.decode() in printed
+    assert [tls["early_data"] for tls in server.connections] == [False, True]
+
+
+KEYS_ALONE = f"{TLS13}:-KX-ALL:+ECDHE-PSK"
+
+
+async def server_knows_a_key(bench: Bench) -> None:
+    table = bench.file("keys", PSK.identity + b":" + PSK.secret.hex().encode() + b"\n")
+    options = ("--pskpasswd", table, "--priority", KEYS_ALONE)
+    config = aiotls.ClientConfig(psks=[PSK], session_cache=None)
+    with running(gnutls_serv(bench, *options, certificate=False)) as (server, _):
+        async with connected(server.port, config) as (reader, writer, engine):
+            await echoed(reader, writer)
+            assert engine.peer is None
+
+
+async def client_knows_a_key(bench: Bench) -> None:
+    options = ("--pskusername", PSK.identity.decode(), "--pskkey", PSK.secret.hex())
+    config = aiotls.ServerConfig(psk={PSK.identity: PSK}.get)
+    async with watched(config) as (port, engines):
+        command = gnutls_cli(port, bench, *options, "--priority", KEYS_ALONE, trust=False)
+        printed = await asyncio.to_thread(talk, *command)
+    assert LINE.decode() in printed, printed
+    assert engines[0].established.identity is None
+
+
+async def answers_later(bench: Bench) -> None:
+    config = bench.server(trust=bench.pki.trust)
+    credentials = bench.pki.client()
+    transports: list[Any] = []
+
+    def ask(transport: Any) -> None:
+        transports.append(transport)
+        transport.request_certificate()
+
+    async with ours.serve(config, before_answer=ask) as server:
+        options = ("--x509certfile", credentials.chain, "--x509keyfile", credentials.key)
+        command = gnutls_cli(server.port, bench, "--post-handshake-auth", *options)
+        printed = await asyncio.to_thread(talk, *command)
+        assert LINE.decode() in printed, printed
+    assert transports[0].connection.peer.verified_chain
+
+
+async def staples(bench: Bench) -> None:
+    response = bench.staple()
+    file = bench.file("staple", response)
+    options = ("--ocsp-response", file, "--disable-client-cert")
+    for version in (ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3):
+        with running(gnutls_serv(bench, *options)) as (server, _):
+            config = bench.client(max_version=version)
+            async with connected(server.port, config) as (reader, writer, engine):
+                await echoed(reader, writer)
+                assert engine.peer.staple == response
+
+
+async def takes_a_staple(bench: Bench) -> None:
+    response = bench.staple()
+    identity = bench.pki.server_identity().with_staple(response)
+    saved = bench.directory / "saved"
+    async with ours.serve(aiotls.ServerConfig(identity=identity)) as server:
+        for version in ("TLS1.2", "TLS1.3"):
+            saved.unlink(missing_ok=True)
+            priority = f"NORMAL:-VERS-ALL:+VERS-{version}"
+            options = ("--save-ocsp", saved, "--priority", priority)
+            printed = await asyncio.to_thread(talk, *gnutls_cli(server.port, bench, *options))
+            assert LINE.decode() in printed, printed
+            assert saved.read_bytes() == response
+
+
+async def shows_a_raw_key(bench: Bench) -> None:
+    identity = bench.pki.server_identity()
+    key, public = raw_key_files(bench, identity, bench.pki.server())
+    options = ("--rawpkkeyfile", key, "--rawpkfile", public, "--disable-client-cert")
+    priority = f"{TLS13}:-CTYPE-SRV-ALL:+CTYPE-SRV-RAWPK"
+    config = aiotls.ClientConfig(raw_public_keys=[identity.raw_public_key])
+    command = gnutls_serv(bench, *options, "--priority", priority, certificate=False)
+    with running(command) as (server, _):
+        async with connected(server.port, config) as (reader, writer, engine):
+            await echoed(reader, writer)
+            assert engine.peer.raw_public_key == identity.raw_public_key
+
+
+async def client_shows_a_raw_key(bench: Bench) -> None:
+    """Both sides at once: the server shows its key alone too."""
+    identity = bench.pki.client_identity()
+    key, public = raw_key_files(bench, identity, bench.pki.client())
+    config = bench.server(
+        client_auth=aiotls.ClientAuth.REQUIRED,
+        raw_public_keys=[identity.raw_public_key],
+        show_raw_public_key=True,
+    )
+    priority = f"{TLS13}:-CTYPE-ALL:+CTYPE-SRV-RAWPK:+CTYPE-CLI-RAWPK"
+    options = ("--rawpkkeyfile", key, "--rawpkfile", public, "--insecure", "--priority", priority)
+    async with watched(config) as (port, engines):
+        printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, *options, trust=False))
+    assert LINE.decode() in printed, printed
+    assert engines[0].peer.raw_public_key == identity.raw_public_key
+
+
+def raw_key_files(
+    bench: Bench, identity: aiotls.Identity, credentials: Credentials
+) -> tuple[Path, Path]:
+    """The private key, and the public one in PEM."""
+    public = load_der_public_key(identity.raw_public_key)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return credentials.key, bench.file("public.pem", pem)
+
+
+async def keeps_to_our_limit(bench: Bench) -> None:
+    """RFC 8449, section 4: a longer record than asked for would end the connection."""
+    payload = lines(60_000)
+    for version in (ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3):
+        seen = Hellos()
+        config = bench.client(record_size_limit=600, max_version=version, observer=seen)
+        settings = Settings(
+            credentials=bench.pki.server(), tls12=version == ProtocolVersion.TLSv1_2
+        )
+        with bench.peer.serve(settings) as server:
+            data, _ = await ours.fetch(server.port, config, payload)
+        assert data == payload
+        assert ExtensionType.RECORD_SIZE_LIMIT in seen.answered
+
+
+async def client_keeps_to_our_limit(bench: Bench) -> None:
+    """The line fits: gnutls-cli loses what one record does not hold of what it has read."""
+    payload = b"line %0580d\n" % 1
+    for tls12 in (True, False):
+        config = bench.server(record_size_limit=600, observer=(seen := Hellos()))
+        async with ours.serve(config) as server:
+            settings = Settings(trust=bench.pki.trust_file, tls12=tls12)
+            outcome = await bench.visit(server.port, settings, payload)
+        assert outcome.data == payload, outcome.error
+        assert ExtensionType.RECORD_SIZE_LIMIT in seen.answered
+
+
+async def exports_as_client(bench: Bench) -> None:
+    async with watched(bench.server()) as (port, engines):
+        for version in ("TLS1.2", "TLS1.3"):
+            priority = f"NORMAL:-VERS-ALL:+VERS-{version}"
+            options = ("--priority", priority, "--keymatexport", LABEL, "--keymatexportsize", "20")
+            printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, *options))
+            expected = engines[-1].export_keying_material(LABEL, 20).hex()
+            assert expected in hexadecimal(printed), printed
