@@ -34,7 +34,7 @@ from .handshake.channel import (
 )
 from .handshake.drive import Drive
 from .handshake.established import Established
-from .handshake.post13 import PostHandshake, update_sending_key
+from .handshake.post13 import PostHandshake, send_messages, update_sending_key
 from .handshake.post_auth import Answer, LateAuthentication
 from .handshake.psk import cache_key
 from .handshake.tickets import receive_ticket
@@ -511,7 +511,7 @@ class TLSConnection:
         """
         self._check_alive()
         request = self._late_authentication().request()
-        self._writer.write(ContentType.HANDSHAKE, request.encode())
+        send_messages(self._writer, request.encode(), self.config.observer)
 
     def _late_authentication(self) -> LateAuthentication:
         if self._late is None:
@@ -523,7 +523,7 @@ class TLSConnection:
     async def _answer(self, body: bytes) -> None:
         flight = await self._late_authentication().answer(CertificateRequest.parse(body))
         if self.error is None and not self.close_notify_sent:
-            self._writer.write(ContentType.HANDSHAKE, flight)
+            send_messages(self._writer, flight, self.config.observer)
 
     async def _learn(self, answer: Answer) -> None:
         peer = await self._late_authentication().verify(answer)
@@ -582,7 +582,7 @@ class TLSConnection:
         if post is not None and post.response_due:
             if not self.close_notify_sent and self.error is None:
                 post.response_due = False
-                update_sending_key(self._writer, request=False)
+                update_sending_key(self._writer, request=False, observer=self.config.observer)
         return self._writer.take()
 
     def put_back(self, data: bytes) -> None:
@@ -602,13 +602,13 @@ class TLSConnection:
         post = self._post
         if post is not None and post.response_due:
             post.response_due = False
-            update_sending_key(self._writer, request=False)
+            update_sending_key(self._writer, request=False, observer=self.config.observer)
         if len(data):
             writer = self._writer
             writer.write(APPLICATION_DATA, data)
             if writer.sealer.sequence >= writer.sealer.limit:
                 # RFC 8446, section 5.5; RFC 9846 makes it a MUST
-                update_sending_key(writer, request=False)
+                update_sending_key(writer, request=False, observer=self.config.observer)
         return len(data)
 
     def seal(self, data: Bytes) -> bytes:
@@ -639,7 +639,7 @@ class TLSConnection:
             raise UsageError("only TLS 1.3 has KeyUpdate")
         if self.close_notify_sent:
             raise UsageError("keys cannot be updated after close_notify was sent")
-        update_sending_key(self._writer, request=request_peer)
+        update_sending_key(self._writer, request=request_peer, observer=self.config.observer)
 
     def send_close_notify(self) -> None:
         """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.

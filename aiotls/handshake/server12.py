@@ -6,6 +6,7 @@ ticket (RFC 5077), and only with the extended master secret (RFC 7627).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -429,5 +430,5 @@ async def keep12(channel: Channel, config: ServerConfig, session: Session, numbe
     ticket = b""
     if sum(map(len, session.chain)) <= MAX_CHAIN_IN_TICKET:
         ticket = await seal_session(config, session)
-    left = int(session.ends - config.clock())
+    left = math.ceil(session.ends - config.clock())
     channel.send(NewSessionTicket12(max(1, left), ticket))

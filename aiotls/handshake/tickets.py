@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from ..config import ServerConfig
 from ..crypto.schedule13 import resumption_psk
-from ..enums import Alert, ContentType, PskKeyExchangeMode
+from ..enums import Alert, PskKeyExchangeMode
 from ..errors import ProtocolError
 from ..sessions import MAX_CHAIN_IN_TICKET, MAX_LIFETIME, Session
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions
 from ..wire.messages import ClientHello, NewSessionTicket
 from .channel import Channel, resolve
+from .post13 import send_messages
 
 if TYPE_CHECKING:
     from .established import Established
@@ -63,7 +64,7 @@ async def send_tickets(
         )
         messages += message.encode()
     if messages:
-        channel.writer.write(ContentType.HANDSHAKE, bytes(messages))
+        send_messages(channel.writer, messages, config.observer)
 
 
 def remaining_lifetime(config: ServerConfig, established: Established, now: float) -> int:

@@ -15,7 +15,6 @@ from ..trust import parse_certificate
 from .bio_kinds import BIO
 from .ciphers import SSL_CIPHER, cipher
 from .constants import (
-    SSL3_RT_CHANGE_CIPHER_SPEC,
     SSL3_RT_HANDSHAKE,
     SSL_CB_EXIT,
     SSL_CB_LOOP,
@@ -108,7 +107,7 @@ class Books:
         if activity is not None:
             activity.close()
         self.connection: TLSConnection | None = None
-        self.progress = Progress(self.server, self._loop, self._change_cipher_spec)
+        self.progress = Progress(self.server, self._loop, self.show)
         self.shutdown = 0
         self.rwstate = SSL_NOTHING
         self.in_init = True
@@ -134,7 +133,8 @@ class Books:
         self._kept: (
             tuple[SSL_CIPHER | None, x509.Certificate | None, list[x509.Certificate] | None] | None
         ) = None
-        """Of the session that SSL_clear() has left: the cipher suite, and the peer's chain."""
+        """Of the session that is to be resumed, or that SSL_clear() has left: its cipher suite, and
+        the peer's chain, until the peer's hello says otherwise."""
         self._unread: bool | None = None
         """Whether a record was taken from the BIO that nobody wanted; SSL_has_pending() tells.
 
@@ -147,6 +147,8 @@ class Books:
         self._answered = False
         """Whether the engine has made the KeyUpdate that is due, in answer to the peer's."""
         self._post_message = False
+        self._tickets: list[bytes] = []
+        """On a server: the NewSessionTickets of TLS 1.3 that are to leave after the handshake."""
 
     # -- what the state is ---------------------------------------------------------------------
 
@@ -184,7 +186,9 @@ class Books:
         """SSL_set_connect_state(3) and SSL_set_accept_state(3)."""
         self.server = server
         self.role_chosen = True
+        kept = self._kept
         self._reset()
+        self._kept = kept
 
     def clear(self) -> None:
         """Makes it ready for another connection with the same settings.
@@ -196,6 +200,7 @@ class Books:
         kept = None
         if not (self.shutdown or self.in_init or self.in_before):
             self.forget_session()
+            self.session = self.session_to_resume = None
         if self.shutdown or self.in_init or self.in_before:
             kept = self.current_cipher, self.peer_certificate, self.sent_chain
             session = self.session
@@ -241,7 +246,7 @@ class Books:
         self.call(
             callback,
             int(written),
-            self.version,
+            int(self.version),
             content_type,
             data,
             len(data),
@@ -257,34 +262,38 @@ class Books:
     def _loop(self) -> None:
         self.tell(self._role | SSL_CB_LOOP, 1)
 
-    def _change_cipher_spec(self, written: bool) -> None:
-        self.show(written, SSL3_RT_CHANGE_CIPHER_SPEC, b"\x01")
-
     def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
         """The engine's observer: a handshake message has passed."""
         if not sent:
             self.hooks.last_read = kind
-            if kind in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
-                self._kept = None
             if kind == HandshakeType.CERTIFICATE:
                 required = self.settings.verify_mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                 self.hooks.asked_in_vain = self.server and not required
         if self.established:
             self._post_handshake_message(sent, kind, data)
             return
+        if sent and kind == HandshakeType.NEW_SESSION_TICKET and self.progress.tls13:
+            self._tickets.append(data)  # they belong to OpenSSL's handshake, after its last flight
+            return
         self.progress.message(sent, kind, data)
-        self.show(sent, SSL3_RT_HANDSHAKE, data)
+        if kind == HandshakeType.SERVER_HELLO and self.progress.retrying:
+            if sent:
+                self.resumed, self._kept = False, None
+        elif not sent and kind in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
+            self._kept = None
+            if self.progress.resumes and self.session_to_resume is not None:
+                self.resumed, self._kept = True, self.session_to_resume.shown
 
     def _post_handshake_message(self, sent: bool, kind: int, data: bytes) -> None:
         """OpenSSL takes it for a small handshake of its own."""
         if sent:
+            self.show(True, SSL3_RT_HANDSHAKE, data)
             return
         self._post_message = True
         ERR_clear_error()
         self.in_init = True
         self._loop()
         self.progress.message(False, kind, data)
-        self.show(False, SSL3_RT_HANDSHAKE, data)
         if kind == HandshakeType.KEY_UPDATE and data[4:] == b"\x01":
             self.key_update = SSL_KEY_UPDATE_NOT_REQUESTED
             self._answered = True
@@ -301,10 +310,42 @@ class Books:
         self.session.verify_result = self.verify_result
         self.hooks.keep(self.session)
 
+    @property
+    def current_session(self) -> SSL_SESSION | None:
+        """The session, be it of a handshake that goes on."""
+        session = self.session
+        if session is not None and session.session is None and session.established is None:
+            version = self.progress.version or self.version
+            suite = self.progress.suite if self.progress.cipher_in_use else None
+            session.so_far = version, suite, self.alpn
+        return session
+
+    def resume(self, session: SSL_SESSION | None) -> None:
+        """On a client: the session to resume, or none. What is known of the peer is the session's
+        until the server's hello says otherwise.
+        """
+        if not (self.shutdown or self.in_init or self.in_before):
+            self.forget_session()
+        if session is not None:
+            session.references += 1
+            self.verify_result = session.verify_result
+        self.session_to_resume = self.session = session
+        self._kept = session.shown if session is not None else None
+
+    def resumes(self, session: SSL_SESSION) -> None:
+        """On a server: the client's session is there, and goes on."""
+        self.session, self.resumed = session, True
+        self.verify_result = session.verify_result
+        suite, peer, _ = session.shown
+        self._kept = suite, peer, None
+
     def forget_session(self) -> None:
         """The session has failed: the application must not use it again."""
         callback, session = self.ctx.remove_session_cb, self.session
-        if callback is not None and session is not None and session.session is not None:
+        if session is None or session.session is None:
+            return
+        session.removed = True
+        if callback is not None:
             self.call(callback, self.ctx, session, default=None)
 
     def change(self, **changes: Any) -> None:
@@ -387,6 +428,8 @@ class Books:
         chain = self.peer_certificates
         if not self.server:
             return list(chain) or None
+        if self.resumed:
+            return None  # a ticket keeps the client's own certificate alone
         if self.peer_certificate is not None:
             return list(chain[1:])
         return [] if self.hooks.asked_in_vain and not chain else None

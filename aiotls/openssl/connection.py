@@ -64,7 +64,7 @@ class SSL(Handshake):
         """Where the engine finds the session to resume, and puts those that it is given."""
         slot = SessionSlot(self)
         chosen = self.session_to_resume
-        if chosen is not None:
+        if chosen is not None and not chosen.removed:
             slot.offered = chosen.session
         return slot
 
@@ -223,8 +223,10 @@ class SSL(Handshake):
         """Whether a KeyUpdate goes first; one that answers the peer's is fetched for it."""
         if self.connection is None or not self.established:
             return False
+        if self.key_update != SSL_KEY_UPDATE_NONE:
+            return True
         self._output += self.connection.data_to_send()
-        return bool(self._output) or self.key_update != SSL_KEY_UPDATE_NONE
+        return bool(self._output)
 
     def _write_records(
         self, source: object, view: Readable, size: int, done: int

@@ -18,6 +18,7 @@ from .constants import (
     SSL3_RT_ALERT,
     SSL3_RT_APPLICATION_DATA,
     SSL3_RT_CHANGE_CIPHER_SPEC,
+    SSL3_RT_HANDSHAKE,
     SSL_CB_EXIT,
     SSL_CB_HANDSHAKE_DONE,
     SSL_CB_HANDSHAKE_START,
@@ -61,6 +62,7 @@ from .reasons import (
     SSL_R_UNEXPECTED_MESSAGE,
     SSL_R_UNEXPECTED_RECORD,
 )
+from .sessions import SSL_SESSION
 from .states import State
 from .suspension import Pause, detach, is_future, pause
 
@@ -108,6 +110,8 @@ class Handshake(Books):
         self._reset()
         self._kept = kept
         self.begun = True
+        if self.session is None and not self.server:
+            self.session = SSL_SESSION(None)
         self.tell(SSL_CB_HANDSHAKE_START, 1)
         if self.settings.versions is None and self.settings.native is None:
             self.fatal(SSL_R_NO_PROTOCOLS_AVAILABLE, None)
@@ -168,9 +172,10 @@ class Handshake(Books):
         if established is None:
             raise UsageError("the handshake is over, and nothing is established")
         self.resumed = established.resumed
+        self._kept = None
         self.hooks.finished(established)
         self._output += connection.data_to_send()
-        if self._output and self.server and self.progress.tls13:
+        if self._tickets:
             await self._send_tickets()
         else:
             await self._flush()
@@ -179,12 +184,14 @@ class Handshake(Books):
 
     async def _send_tickets(self) -> None:
         """A TLS 1.3 server's tickets belong to its handshake; a client that is gone is no error."""
-        for number in range(1 if self.resumed else self.settings.num_tickets):
+        for number, ticket in enumerate(self._tickets):
             self.progress.move(State.SW_SESSION_TICKET)
             if not number:
                 self.in_init = False
                 self.tell(SSL_CB_HANDSHAKE_DONE, 1)
                 self.in_init = True
+            self.show(True, SSL3_RT_HANDSHAKE, ticket)
+        self._tickets.clear()
         await self._flush(forgive=True)
         self.progress.finish()
 
@@ -200,12 +207,12 @@ class Handshake(Books):
             return
         while connection.chores:
             await connection.chores.pop(0)
+        update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
+        self.progress.move(update)
         if self.key_update != SSL_KEY_UPDATE_NONE:
             if not self._answered and not connection.close_notify_sent:
                 connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)
             self.key_update, self._answered = SSL_KEY_UPDATE_NONE, False
-        update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
-        self.progress.move(update)
         await self._flush()
         self.progress.finish()
         self.in_init = False
@@ -424,9 +431,12 @@ class Handshake(Books):
             self.plaintext = bytes(self._record_size)  # what SSL_pending() tells of it
         if error.reason in NOT_TLS:
             # Who does not speak TLS is not told; nor is an alert answered with another.
-            no_tls = not self._spoke_tls or self._header[:2] == b"\x15\x03"
+            alert_came = self._header[:2] == b"\x15\x03" and not progress.writes_protected
+            no_tls = not self._spoke_tls or alert_came
         else:
             no_tls = False
+        if isinstance(error, ProtocolError) and not (no_tls or self.shutdown & SSL_SENT_SHUTDOWN):
+            self.forget_session()
         if self.wbio is None:
             self.rwstate = SSL_WRITING
             if isinstance(error, ProtocolError):
@@ -479,6 +489,8 @@ class Handshake(Books):
     def _send_alert(self, level: int, alert: int, record: bytes) -> int:
         if self.shutdown & SSL_SENT_SHUTDOWN and alert != CLOSE_NOTIFY:
             return -1
+        if level == SSL3_AL_FATAL:
+            self.forget_session()
         if self.wbio is None and not self.established:
             return -1  # behind the flight that has no way out
         self._alert = (level, alert, record)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import CertificateQuery, ClientConfig, ClientHelloInfo, Config, ServerConfig
 from ..enums import Alert, NamedGroup, ProtocolVersion
-from ..errors import DecodeError, ProtocolError, TLSError, UsageError
+from ..errors import ProtocolError, TLSError
+from ..handshake.psk import MAX_IDENTITIES
 from ..handshake.selection import choose_group, choose_suite
 from ..identity import Identity
-from ..sessions import Session
 from ..wire import extensions as ext
 from .ciphers import in_order_of
 from .constants import (
@@ -29,12 +29,6 @@ from .constants import (
     SSL_RETRY_VERIFY,
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_SERVER,
-    SSL_TICKET_EMPTY,
-    SSL_TICKET_NO_DECRYPT,
-    SSL_TICKET_RETURN_ABORT,
-    SSL_TICKET_RETURN_USE,
-    SSL_TICKET_RETURN_USE_RENEW,
-    SSL_TICKET_SUCCESS,
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
@@ -44,6 +38,7 @@ from .context import report
 from .sessions import SSL_SESSION
 from .settings import attach
 from .suspension import pause
+from .tickets import Tickets
 from .verification import X509_STORE_CTX, Judge
 
 if TYPE_CHECKING:
@@ -70,6 +65,7 @@ class Hooks:
         """On a server: whether the client was asked for a certificate and has sent none."""
         self.protocol: bytes | None = None
         """On a server: the application protocol that the application has chosen."""
+        self.tickets = Tickets(self._ssl)
 
     @property
     def server_name(self) -> str | None:
@@ -130,7 +126,7 @@ class Hooks:
         stateful = self._ssl.settings.options & SSL_OP_NO_TICKET
         return {
             "tickets": min(self._ssl.settings.num_tickets, 16),
-            "ticket_keys": _Tickets(self._ssl),
+            "ticket_keys": self.tickets,
             "session_store": ctx.session_store if stateful else None,
             "ticket_lifetime": max(1, min(ctx.session_timeout, 604_800)),
             "max_early_data": max(0, min(self._ssl.settings.max_early_data, 1 << 20)),
@@ -169,6 +165,7 @@ class Hooks:
         self.hello = info
         await self._ask_client_hello()
         version = self._choose_version(info)
+        resumes = self._resumes(info, version)
         if version == ProtocolVersion.TLSv1_3:
             # What cannot work is found before the application is asked for more.
             config = self._choice(info, version)
@@ -176,18 +173,22 @@ class Hooks:
             await self._ask_server_name()
             self.protocol = await self._ask_protocol(info)
             choose_group(config, info.hello)
-            await self._ask_certificate("CERT_CB_ERROR")
+            if resumes is None:
+                await self._ask_certificate("CERT_CB_ERROR")
         else:
             await self._ask_server_name()
-            await self._ask_certificate("CERT_CB_ERROR")
+            if resumes is None:
+                await self._ask_certificate("CERT_CB_ERROR")
             config = self._choice(info, version)
             choose_suite(config, info.hello, version)
-            if not config.identities:
+            if not config.identities and resumes is None:
                 raise _no_certificate("NO_SHARED_CIPHER")
             self.protocol = await self._ask_protocol(info)
         config = self._choice(info, version)
-        if not config.identities:
+        if not config.identities and resumes is None:
             raise _no_certificate("NO_SUITABLE_SIGNATURE_ALGORITHM")
+        if resumes is not None:
+            self._ssl.resumes(resumes)
         await self._ssl.hold()
         return config
 
@@ -226,6 +227,20 @@ class Hooks:
         raise ProtocolError(
             Alert.PROTOCOL_VERSION, "no common version", reason="UNSUPPORTED_PROTOCOL"
         )
+
+    def _resumes(self, info: ClientHelloInfo, version: ProtocolVersion) -> SSL_SESSION | None:
+        """The session that the client goes on with: then no certificate is needed."""
+        if version == ProtocolVersion.TLSv1_3:
+            offered = info.hello.extensions.get(ext.PRE_SHARED_KEY)
+            identities = offered.identities[:MAX_IDENTITIES] if offered is not None else ()
+            tickets = [identity.identity for identity in identities]
+        else:
+            ticket = info.hello.extensions.get(ext.SESSION_TICKET)
+            tickets = [] if ticket is None else [ticket]
+        for each in map(self.tickets.look, tickets):
+            if each.state is not None and each.session is not None:
+                return each.session
+        return None
 
     async def _ask_server_name(self) -> None:
         ctx = self._ssl.ctx
@@ -300,7 +315,9 @@ class Hooks:
             **self._tickets(),
         }
         if version != ProtocolVersion.TLSv1_3:
-            changes["tickets"] = 1  # only TLS 1.3 has a number of them
+            # Only TLS 1.3 has a number of them; a ticket that is good is not replaced.
+            ticket = info.hello.extensions.get(ext.SESSION_TICKET)
+            changes["tickets"] = int(not ticket or self.tickets.look(ticket).renews)
         if not ssl.settings.options & SSL_OP_CIPHER_SERVER_PREFERENCE:
             order = in_order_of(info.cipher_suites, base.cipher_suites)
             changes["cipher_suites"] = tuple(order)
@@ -359,52 +376,6 @@ class Hooks:
             session.references += 1
             if not self._ssl.call(ctx.new_session_cb, self._ssl, session, default=0):
                 session.references -= 1
-
-
-class _Tickets:
-    """The context's ticket keys, and the callbacks around them."""
-
-    def __init__(self, ssl: SSL) -> None:
-        self._ssl = ssl
-
-    def seal(self, state: bytes) -> bytes:
-        """A ticket, if the application has nothing against it."""
-        ctx = self._ssl.ctx
-        if ctx.generate_ticket_cb is not None and not self._ssl.call(
-            ctx.generate_ticket_cb, self._ssl, ctx.ticket_arg, default=0
-        ):
-            raise UsageError("the ticket callback refused")
-        return ctx.ticket_keys.seal(state)
-
-    def open(self, ticket: bytes) -> bytes | None:
-        """What is in a ticket, if the application has nothing against it."""
-        ctx = self._ssl.ctx
-        state = ctx.ticket_keys.open(ticket)
-        if ctx.decrypt_ticket_cb is None:
-            return state
-        session, status = None, SSL_TICKET_NO_DECRYPT
-        if state is not None:
-            try:
-                session, status = SSL_SESSION(Session.decode(state)), SSL_TICKET_SUCCESS
-            except DecodeError:
-                state = None
-        elif not ticket:
-            status = SSL_TICKET_EMPTY
-        name = ticket[:16]
-        answer = self._ssl.call(
-            ctx.decrypt_ticket_cb,
-            self._ssl,
-            session,
-            name,
-            len(name),
-            status,
-            ctx.ticket_arg,
-            default=SSL_TICKET_RETURN_ABORT,
-        )
-        if answer == SSL_TICKET_RETURN_ABORT:
-            raise UsageError("the ticket callback refused")
-        used = (SSL_TICKET_RETURN_USE, SSL_TICKET_RETURN_USE_RENEW)
-        return state if answer in used else None
 
 
 def _code_and(answer: Any, alert: Alert) -> tuple[int, Alert]:

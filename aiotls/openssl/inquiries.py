@@ -340,7 +340,7 @@ def SSL_export_keying_material(
 
 def SSL_get_session(ssl: SSL) -> SSL_SESSION | None:
     """The session; in TLS 1.3 a client can resume it once a ticket has come."""
-    return check_ssl(ssl).session
+    return check_ssl(ssl).current_session
 
 
 def SSL_get0_session(ssl: SSL) -> SSL_SESSION | None:
@@ -361,7 +361,7 @@ def SSL_set_session(ssl: SSL, session: SSL_SESSION | None) -> int:
     check_ssl(ssl)
     if session is not None:
         check_session(session)
-    ssl.session_to_resume = ssl.session = session
+    ssl.resume(session)
     return 1
 
 

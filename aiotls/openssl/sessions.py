@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from ..sessions import MAX_LIFETIME, Session
+from ..trust import parse_certificate
 from .ciphers import SSL_CIPHER, cipher
+from .constants import TLS1_2_VERSION
 
 if TYPE_CHECKING:
+    from ..handshake.auth import Peer
     from ..handshake.established import Established
     from .connection import SSL
 
@@ -29,6 +32,10 @@ class SSL_SESSION:
         self.established = established
         self.references = 1
         self.verify_result = 0
+        self.removed = False
+        """Whether it must not be resumed any more, as its connection has failed."""
+        self.so_far: tuple[int, int | None, bytes] = (TLS1_2_VERSION, None, b"")
+        """Of a handshake that goes on: version, cipher suite, application protocol."""
 
     def __repr__(self) -> str:
         return f"<SSL_SESSION {'resumable' if self.session is not None else 'not resumable'}>"
@@ -38,14 +45,40 @@ class SSL_SESSION:
         """The version of TLS that it is of."""
         if self.session is not None:
             return self.session.version
-        return int(self.established.version) if self.established is not None else 0x0304
+        return int(self.established.version) if self.established is not None else self.so_far[0]
 
     @property
     def suite(self) -> int | None:
         """The cipher suite that it is of."""
         if self.session is not None:
             return self.session.suite
-        return int(self.established.suite.code) if self.established is not None else None
+        return int(self.established.suite.code) if self.established is not None else self.so_far[1]
+
+    @property
+    def alpn(self) -> bytes:
+        """The application protocol that was agreed on."""
+        if self.session is not None:
+            return self.session.alpn or b""
+        return (self.established.alpn or b"") if self.established is not None else self.so_far[2]
+
+    @property
+    def peer(self) -> Peer | None:
+        """What the peer has shown."""
+        if self.established is not None and self.established.peer is not None:
+            return self.established.peer
+        return self.session.peer if self.session is not None else None
+
+    @property
+    def shown(
+        self,
+    ) -> tuple[SSL_CIPHER | None, x509.Certificate | None, list[x509.Certificate] | None]:
+        """The cipher suite, the peer's certificate, and the chain that it has sent."""
+        peer = self.peer
+        ders = peer.chain if peer is not None else ()
+        if not ders and self.session is not None:
+            ders = self.session.chain
+        chain = [parse_certificate(der) for der in ders]
+        return cipher(self.suite), chain[0] if chain else None, chain or None
 
 
 class SessionSlot:
@@ -94,7 +127,7 @@ def SSL_SESSION_dup(session: SSL_SESSION) -> SSL_SESSION:
 
 def SSL_SESSION_is_resumable(session: SSL_SESSION) -> int:
     """1 where it can be resumed: in TLS 1.3 not before a ticket has come."""
-    return int(check_session(session).session is not None)
+    return int(check_session(session).session is not None and not session.removed)
 
 
 def SSL_SESSION_has_ticket(session: SSL_SESSION) -> int:
@@ -145,7 +178,7 @@ def SSL_SESSION_set_timeout(session: SSL_SESSION, seconds: int) -> int:
 
 def SSL_SESSION_get_protocol_version(session: SSL_SESSION) -> int:
     """The version of TLS that it is of."""
-    return check_session(session).version
+    return int(check_session(session).version)
 
 
 def SSL_SESSION_get0_cipher(session: SSL_SESSION) -> SSL_CIPHER | None:
@@ -161,8 +194,7 @@ def SSL_SESSION_get0_hostname(session: SSL_SESSION) -> str | None:
 
 def SSL_SESSION_get0_alpn_selected(session: SSL_SESSION) -> bytes:
     """The application protocol that was agreed on; empty where there was none."""
-    kept = check_session(session).session
-    return (kept.alpn or b"") if kept is not None else b""
+    return check_session(session).alpn
 
 
 def SSL_SESSION_get_max_early_data(session: SSL_SESSION) -> int:
@@ -173,10 +205,7 @@ def SSL_SESSION_get_max_early_data(session: SSL_SESSION) -> int:
 
 def SSL_SESSION_get0_peer(session: SSL_SESSION) -> x509.Certificate | None:
     """The peer's certificate."""
-    established = check_session(session).established
-    peer = established.peer if established is not None else None
-    if peer is None and session.session is not None:
-        peer = session.session.peer
+    peer = check_session(session).peer
     return peer.certificate if peer is not None and peer.chain else None
 
 

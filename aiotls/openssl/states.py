@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ..enums import HandshakeType, ProtocolVersion
 from ..wire import extensions as ext
 from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM, EncryptedExtensions, ServerHello
+from .constants import SSL3_RT_CHANGE_CIPHER_SPEC, SSL3_RT_HANDSHAKE
 
 
 class State(enum.IntEnum):
@@ -169,15 +170,20 @@ class Progress:
     """The state of one handshake, and the callbacks that are told of its changes.
 
     *loop* is called where OpenSSL calls the info callback with SSL_CB_LOOP: before each change.
-    *wrote_ccs* is told of change_cipher_spec, which is no handshake message.
+    *show* is called where OpenSSL calls the message callback: with whether it was sent, the content
+    type, and the message. A change_cipher_spec that was received is not shown.
     """
 
-    def __init__(self, server: bool, loop: Callable[[], None], ccs: Callable[[bool], None]) -> None:
+    def __init__(
+        self, server: bool, loop: Callable[[], None], show: Callable[[bool, int, bytes], None]
+    ) -> None:
         self.state = State.BEFORE
         self.server = server
         self.version: int | None = None
         """As far as the ServerHello has told."""
         self.suite: int | None = None
+        self.resumes = False
+        """On a client: whether the ServerHello goes on with the session that was offered."""
         self.alpn = b""
         self.retrying = False
         """Whether a HelloRetryRequest was the last ServerHello."""
@@ -188,9 +194,10 @@ class Progress:
         self.held: State | None = None
         """Where OpenSSL stays while there is no BIO to write to: it writes message by message."""
         self._loop = loop
-        self._ccs = ccs
+        self._show = show
         self._writing = True
         self._ccs_done = False
+        self._session_id = b""
 
     @property
     def shown(self) -> State:
@@ -230,7 +237,10 @@ class Progress:
             self._wrote(kind, data)
         else:
             self._read(kind, data)
-        if kind == HandshakeType.SERVER_HELLO:
+        self._show(sent, SSL3_RT_HANDSHAKE, data)
+        if kind == HandshakeType.CLIENT_HELLO:
+            self._session_id = data[39 : 39 + data[38]]
+        elif kind == HandshakeType.SERVER_HELLO:
             self._server_hello(data)
         elif kind == HandshakeType.ENCRYPTED_EXTENSIONS:
             extensions = EncryptedExtensions.parse(data[4:]).extensions
@@ -245,7 +255,10 @@ class Progress:
         hello = ServerHello.parse(data[4:])
         self.version = hello.version
         self.suite = hello.cipher_suite
-        if not self.tls13:
+        if self.tls13:
+            self.resumes = ext.PRE_SHARED_KEY_SELECTED.type in hello.extensions
+        else:  # RFC 5077, section 3.4
+            self.resumes = hello.session_id == self._session_id != b""
             self.alpn = hello.extensions.get(ext.ALPN_SELECTED) or b""
         self.retrying = hello.random == HELLO_RETRY_REQUEST_RANDOM
         if self.server and self.tls13 and not self._ccs_done:
@@ -266,7 +279,7 @@ class Progress:
     def _change(self, state: State) -> None:
         self._ccs_done = True
         self.move(state)
-        self._ccs(True)
+        self._show(True, SSL3_RT_CHANGE_CIPHER_SPEC, b"\x01")
 
     def _read(self, kind: int, data: bytes) -> None:
         self.reading()
@@ -280,7 +293,6 @@ class Progress:
         change = State.SR_CHANGE if self.server else State.CR_CHANGE
         if not self.tls13 and self.state is not change:
             self.move(change)
-            self._ccs(False)
 
     def reading(self) -> None:
         """The flight has left, and what comes next is to be read."""

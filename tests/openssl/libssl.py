@@ -478,6 +478,19 @@ SSL_get1_session = _bind(ssl, "SSL_get1_session", P, P)
 SSL_set_session = _bind(ssl, "SSL_set_session", N, P, P)
 SSL_SESSION_free = _bind(ssl, "SSL_SESSION_free", None, P)
 SSL_SESSION_is_resumable = _bind(ssl, "SSL_SESSION_is_resumable", N, P)
+SSL_SESSION_has_ticket = _bind(ssl, "SSL_SESSION_has_ticket", N, P)
+SSL_SESSION_get_ticket_lifetime_hint = _bind(ssl, "SSL_SESSION_get_ticket_lifetime_hint", U, P)
+SSL_SESSION_get_timeout = _bind(ssl, "SSL_SESSION_get_timeout", L, P)
+SSL_SESSION_get_protocol_version = _bind(ssl, "SSL_SESSION_get_protocol_version", N, P)
+SSL_SESSION_get_max_early_data = _bind(ssl, "SSL_SESSION_get_max_early_data", c_uint, P)
+SSL_get0_session = _bind(ssl, "SSL_get_session", P, P)
+SSL_CTX_set_max_early_data = _bind(ssl, "SSL_CTX_set_max_early_data", N, P, c_uint)
+SSL_get_early_data_status = _bind(ssl, "SSL_get_early_data_status", N, P)
+_write_early = _bind(ssl, "SSL_write_early_data", N, P, P, Z, POINTER(Z))
+_read_early = _bind(ssl, "SSL_read_early_data", N, P, P, Z, POINTER(Z))
+_session_host = _bind(ssl, "SSL_SESSION_get0_hostname", S, P)
+_session_alpn = _bind(ssl, "SSL_SESSION_get0_alpn_selected", None, P, POINTER(P), POINTER(Z))
+_session_cipher = _bind(ssl, "SSL_SESSION_get0_cipher", P, P)
 SSL_get_current_cipher = _bind(ssl, "SSL_get_current_cipher", P, P)
 SSL_set_quiet_shutdown = _bind(ssl, "SSL_set_quiet_shutdown", None, P, N)
 _ssl_ctrl = _bind(ssl, "SSL_ctrl", L, P, N, L, P)
@@ -558,6 +571,33 @@ def SSL_write_ex(s: int, buf: bytes, num: int) -> tuple[int, int]:
     size = Z()
     ret = _ssl_write_ex(s, pointer(buf), num, byref(size))
     return ret, size.value if ret else 0
+
+
+def SSL_write_early_data(s: int, buf: bytes, num: int) -> tuple[int, int]:
+    size = Z()
+    ret = _write_early(s, pointer(buf), num, byref(size))
+    return ret, size.value if ret else 0
+
+
+def SSL_read_early_data(s: int, buf: bytearray, num: int) -> tuple[int, int]:
+    size = Z()
+    ret = _read_early(s, pointer(buf), num, byref(size))
+    return ret, size.value if ret == 1 else 0
+
+
+def SSL_SESSION_get0_hostname(session: int) -> str | None:
+    name = _session_host(session)
+    return name.decode() if name is not None else None
+
+
+def SSL_SESSION_get0_alpn_selected(session: int) -> bytes:
+    data, size = P(), Z()
+    _session_alpn(session, byref(data), byref(size))
+    return ctypes.string_at(data, size.value) if data.value else b""
+
+
+def SSL_SESSION_get0_cipher(session: int) -> int | None:
+    return _session_cipher(session)  # type: ignore[no-any-return]
 
 
 def SSL_state_string(s: int) -> str:

@@ -65,8 +65,15 @@ class Run:
 
     def __init__(self, script: Script, client: Any, server: Any) -> None:
         self.script = script
-        self.sides = (Side(client, False, script.setup), Side(server, True, script.setup))
         self.trace: tuple[Trace, Trace] = ([], [])
+        self.session: Any = None
+        if script.setup.resume:
+            self.session = first_session(script.setup, client, server)
+            self.trace[CLIENT].append(("first", self.session is not None))
+        self.sides = (
+            Side(client, False, script.setup, self.session),
+            Side(server, True, script.setup),
+        )
         self.wire: Wire
         if script.transport == "memory":
             self.wire = Memory(self.sides)
@@ -91,6 +98,8 @@ class Run:
             for side in self.sides:
                 side.close()
             self.wire.close()
+            if self.session is not None:
+                self.sides[CLIENT].api.SSL_SESSION_free(self.session)
         return self.trace
 
     def call(self, who: int, name: str, *arguments: Any) -> Any:
@@ -174,6 +183,22 @@ class Run:
 
     def op_agreed(self, who: int) -> None:
         self.trace[who].append(("agreed", *self.sides[who].agreed()))
+
+    def op_session(self, who: int) -> None:
+        self.trace[who].append(("session", self.sides[who].session()))
+
+    def op_write_early(self, who: int, size: int) -> None:
+        """SSL_write_early_data with fresh data."""
+        self.counter += 1
+        data = bytes([self.counter % 251]) * size
+        self.buffers.append(data)
+        ret = self.call(who, "SSL_write_early_data", data, size)
+        self.note(who, "write_early", ret)
+
+    def op_read_early(self, who: int, size: int) -> None:
+        buffer = bytearray(max(size, 1))
+        ret = self.call(who, "SSL_read_early_data", buffer, size)
+        self.note(who, "read_early", ret, bytes(buffer[: ret[1]]))
 
     # -- bytes -----------------------------------------------------------------------------
 
@@ -278,6 +303,34 @@ class Run:
         self.sides[CLIENT].errors()
 
 
+def first_session(setup: Setup, client: Any, server: Any) -> Any:
+    """The session of a connection that is made and closed before; None where there is none."""
+    sides = Side(client, False, setup), Side(server, True, setup)
+    sides[CLIENT].api.SSL_set_connect_state(sides[CLIENT].ssl)
+    sides[SERVER].api.SSL_set_accept_state(sides[SERVER].ssl)
+    wire = Memory(sides)
+    buffer = bytearray(1)
+    try:
+        for _ in range(12):
+            for who, side in enumerate(sides):
+                side.api.SSL_do_handshake(side.ssl)
+                wire.move(who, None)
+        api, ssl = sides[CLIENT].api, sides[CLIENT].ssl
+        api.SSL_read(ssl, buffer, 0)
+        session = api.SSL_get1_session(ssl) if api.SSL_is_init_finished(ssl) else None
+        for side in sides:
+            side.api.SSL_shutdown(side.ssl)
+        if session and not api.SSL_SESSION_is_resumable(session):
+            api.SSL_SESSION_free(session)
+            session = None
+        return session or None
+    finally:
+        for side in sides:
+            side.close()
+            side.api.ERR_clear_error()
+        wire.close()
+
+
 def traces(script: Script, client: Any, server: Any) -> tuple[Trace, Trace]:
     """What both sides saw."""
     return Run(script, client, server).run()
@@ -301,12 +354,12 @@ def difference(script: Script, apis: Any, who: int, expected: Trace, found: Trac
     lines = [f"{script}", f"client and server on {names}: the {NAMES[who]} differs"]
     for number, (one, other) in enumerate(itertools.zip_longest(expected, found)):
         if one == other:
-            lines.append(f"    {number} {one}")
+            lines.append(f"    {number} {str(one)[:400]}")
             continue
         if one and other and one[0] == other[0] == "notes":
             one, other = first_difference(one[1], other[1])
-        lines.append(f">>> {number} libssl {one}")
-        lines.append(f">>> {number} aiotls {other}")
+        lines.append(f">>> {number} libssl {str(one)[:400]}")
+        lines.append(f">>> {number} aiotls {str(other)[:400]}")
         break
     return "\n".join(lines)
 
@@ -418,7 +471,22 @@ class Writer:
             ops.append(("drive", 4000 if 0 < size < 200 else 20))
         ops += self.data(cuts, size)
         ops += self.closing(cuts)
+        setup, ops = self.again(setup, size, ops)
         return Script(setup, transport, size, cuts, tuple(ops))
+
+    def again(self, setup: Setup, size: int, ops: list[Op]) -> tuple[Setup, list[Op]]:
+        """Perhaps a session from before, early data in it, and the message callback."""
+        if 0 < size < SMALL:
+            return setup, ops
+        # Of a hello that is no answer to a HelloRetryRequest more than one thing is wrong.
+        starts_anew = setup.retry and ("call", CLIENT, "SSL_clear") in ops
+        if self.chance(0.2) and not starts_anew:
+            setup = replace(setup, resume=True)
+            for _ in range(self.random.randrange(3)):
+                ops.insert(self.random.randrange(2, len(ops) + 1), ("session", CLIENT))
+        if self.chance(0.15):
+            setup = replace(setup, messages=True)
+        return setup, ops
 
     def odd_roles(self) -> list[Op]:
         ops: list[Op] = [("call", self.side(), "SSL_do_handshake")]

@@ -7,9 +7,11 @@ given to both sides and leaves a trace of all that an application could have see
 from __future__ import annotations
 
 import functools
+import hashlib
 import socket
 import struct
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiotls import openssl as ours
+from aiotls.sessions import MemoryReplayGuard
 from tests import certificates
 
 from . import libssl as theirs
@@ -84,6 +87,14 @@ class Setup:
     """What the two sides have not in common: ``version``, ``suite``, ``group``."""
 
     ignore_eof: bool = False
+    resume: bool = False
+    """Whether the client resumes the session of a connection that was made before."""
+
+    early: int = 0
+    """How many bytes of early data the server allows."""
+
+    messages: bool = False
+    """Whether the message callback is compared."""
 
 
 class Notes:
@@ -155,6 +166,11 @@ def context(api: ModuleType, server: bool, setup: Setup) -> tuple[Any, Notes]:
         api.SSL_CTX_set_verify(ctx, 1, None)
     if setup.alpn and not server:
         assert api.SSL_CTX_set_alpn_protos(ctx, b"\x02h2\x08http/1.1", 12) == 0
+    if setup.early and server:
+        assert api.SSL_CTX_set_max_early_data(ctx, setup.early) == 1
+        if api is ours:  # a guard takes nothing in its first seconds: this one is older
+            beginning = iter([0.0])
+            ctx.replay_guard = MemoryReplayGuard(clock=lambda: next(beginning, time.time()))
     callbacks(api, ctx, server, setup, notes)
     api.ERR_clear_error()
     return ctx, notes
@@ -182,6 +198,17 @@ def callbacks(api: Any, ctx: Any, server: bool, setup: Setup, notes: Notes) -> N
             notes.seen.append((where, ret, api.SSL_state_string(ssl), api.SSL_in_init(ssl)))
 
         api.SSL_CTX_set_info_callback(ctx, info)
+    if setup.messages:
+
+        def message(
+            written: int, version: int, kind: int, data: bytes, size: int, ssl: Any, arg: Any
+        ) -> None:
+            # Of records the headers are left out: how many there are is compared elsewhere.
+            if kind < 256:
+                first = data[:2] if kind == 21 else data[:1]
+                notes.seen.append(("message", written, version, kind, bytes(first)))
+
+        api.SSL_CTX_set_msg_callback(ctx, message)
     if server and setup.alpn in ("agree", "noack", "refuse"):
         code = {"agree": 0, "noack": 3, "refuse": 2}[setup.alpn]
 
@@ -267,7 +294,7 @@ def use_on_connection(api: Any, ssl: Any, name: str) -> None:
 class Side:
     """One end of a connection."""
 
-    def __init__(self, api: Any, server: bool, setup: Setup) -> None:
+    def __init__(self, api: Any, server: bool, setup: Setup, session: Any = None) -> None:
         self.api = api
         self.server = server
         self.setup = setup
@@ -279,6 +306,8 @@ class Side:
         api.ERR_clear_error()
         if not server and setup.host:
             assert api.SSL_set1_host(self.ssl, setup.host) == 1
+        if not server and session is not None:
+            assert api.SSL_set_session(self.ssl, session) == 1
 
     def errors(self) -> list[tuple[int, int]]:
         """The queue, emptied: library and reason of each."""
@@ -322,9 +351,28 @@ class Side:
             api.SSL_get0_alpn_selected(ssl),
             api.SSL_get_verify_result(ssl),
             api.SSL_session_reused(ssl),
+            api.SSL_get_early_data_status(ssl),
             api.SSL_is_server(ssl),
             peer(api, ssl),
             finished(api, ssl),
+        )
+
+    def session(self) -> tuple[Any, ...] | None:
+        """What can be asked of its session."""
+        api = self.api
+        session = api.SSL_get0_session(self.ssl)
+        if not session:
+            return None
+        cipher = api.SSL_SESSION_get0_cipher(session)
+        return (
+            api.SSL_SESSION_is_resumable(session),
+            api.SSL_SESSION_has_ticket(session),
+            api.SSL_SESSION_get_ticket_lifetime_hint(session),
+            api.SSL_SESSION_get_protocol_version(session),
+            api.SSL_SESSION_get_max_early_data(session),
+            api.SSL_SESSION_get0_hostname(session),
+            api.SSL_SESSION_get0_alpn_selected(session),
+            api.SSL_CIPHER_get_name(cipher),
         )
 
     def close(self) -> None:
@@ -332,16 +380,21 @@ class Side:
         self.api.SSL_free(self.ssl)
 
 
-def peer(api: Any, ssl: Any) -> tuple[bytes | None, int]:
-    """The peer's certificate in DER and how long its chain is."""
+def peer(api: Any, ssl: Any) -> tuple[str | None, int]:
+    """The fingerprint of the peer's certificate, and how long its chain is."""
     if api is theirs:
-        return theirs.peer_certificate_der(ssl), theirs.peer_chain_length(ssl)
+        return fingerprint(theirs.peer_certificate_der(ssl)), theirs.peer_chain_length(ssl)
     certificate = ours.SSL_get_peer_certificate(ssl)
     chain = ours.SSL_get_peer_cert_chain(ssl)
     der = None
     if certificate is not None:
         der = certificate.public_bytes(Encoding.DER)
-    return der, len(chain) if chain is not None else -1
+    return fingerprint(der), len(chain) if chain is not None else -1
+
+
+def fingerprint(der: bytes | None) -> str | None:
+    """A certificate in a few letters."""
+    return None if der is None else hashlib.sha256(der).hexdigest()[:12]
 
 
 def finished(api: Any, ssl: Any) -> tuple[int, int]:
