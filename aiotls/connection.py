@@ -639,6 +639,8 @@ class TLSConnection:
             raise UsageError("only TLS 1.3 has KeyUpdate")
         if self.close_notify_sent:
             raise UsageError("keys cannot be updated after close_notify was sent")
+        if self._post is not None:
+            self._post.response_due = False  # one KeyUpdate answers the peer's as well
         update_sending_key(self._writer, request=request_peer, observer=self.config.observer)
 
     def send_close_notify(self) -> None:

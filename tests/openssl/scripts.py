@@ -19,8 +19,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .blocking import play
 from .differences import ALLOWED, SMALL, Case, Difference, compared
-from .world import OURS, THEIRS, Memory, Pairs, Setup, Side, Sockets, Trace, Wire, first_record
+from .world import (
+    OURS,
+    THEIRS,
+    BlockingSockets,
+    Memory,
+    Pairs,
+    Setup,
+    Side,
+    Sockets,
+    Trace,
+    Wire,
+    first_record,
+)
 
 Op = tuple[Any, ...]
 CLIENT, SERVER = 0, 1
@@ -33,7 +46,7 @@ class Script:
 
     setup: Setup
     transport: str
-    """``memory``, ``sockets`` or ``pair``."""
+    """``memory``, ``sockets``, ``blocking`` (sockets) or ``pair``."""
 
     size: int = 0
     """Of the pair's buffers."""
@@ -79,6 +92,8 @@ class Run:
             self.wire = Memory(self.sides)
         elif script.transport == "pair":
             self.wire = Pairs(self.sides, script.size)
+        elif script.transport == "blocking":
+            self.wire = BlockingSockets(self.sides)
         else:
             self.wire = Sockets(self.sides)
         self.small = 0 < script.size < SMALL
@@ -89,6 +104,12 @@ class Run:
     def run(self) -> tuple[Trace, Trace]:
         """The traces of both sides."""
         try:
+            if isinstance(self.wire, BlockingSockets):
+                for trace, found in zip(
+                    self.trace, play(self.sides, self.wire, self.script.ops), strict=True
+                ):
+                    trace.extend(found)
+                return self.trace
             for op in self.script.ops:
                 getattr(self, "op_" + op[0])(*op[1:])
             for who, side in enumerate(self.sides):
@@ -472,6 +493,8 @@ class Writer:
         ops += self.data(cuts, size)
         ops += self.closing(cuts)
         setup, ops = self.again(setup, size, ops)
+        if self.chance(0.08):
+            return self.blocking(setup)
         return Script(setup, transport, size, cuts, tuple(ops))
 
     def again(self, setup: Setup, size: int, ops: list[Op]) -> tuple[Setup, list[Op]]:
@@ -487,6 +510,26 @@ class Writer:
         if self.chance(0.15):
             setup = replace(setup, messages=True)
         return setup, ops
+
+    def blocking(self, setup: Setup) -> Script:
+        """A dialogue over blocking sockets: whatever one side sends, the other reads."""
+        setup = replace(setup, quiet=False, partial=False, auto_retry=True)
+        ops: list[Op] = [("role", CLIENT), ("role", SERVER)]
+        if self.chance(0.5):
+            ops += [("shake", CLIENT, "SSL_do_handshake"), ("shake", SERVER, "SSL_do_handshake")]
+        else:
+            ops += [("shake", CLIENT, "SSL_connect"), ("shake", SERVER, "SSL_accept")]
+        for _ in range(self.random.randrange(6)):
+            who, size = self.side(), self.pick(1, 10, 1000, 16_384, 16_385, 40_000)
+            if not setup.tls12 and self.chance(0.2):
+                ops.append(("update", who, self.pick(0, 1)))
+            ops += [("send", who, size), ("receive", 1 - who, size)]
+        if self.chance(0.7):
+            ops += [("close", CLIENT), ("close", SERVER)]
+        else:
+            who = self.side()
+            ops += [("leave", who), ("receive", 1 - who, 1)]
+        return Script(setup, "blocking", ops=tuple(ops))
 
     def odd_roles(self) -> list[Op]:
         ops: list[Op] = [("call", self.side(), "SSL_do_handshake")]

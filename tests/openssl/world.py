@@ -12,7 +12,6 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -572,12 +571,13 @@ class Sockets(Wire):
     """Two non-blocking sockets, joined."""
 
     direct = True
+    blocks = False
 
     def __init__(self, sides: tuple[Side, Side]) -> None:
         super().__init__(sides)
         self.sockets = socket.socketpair()
         for side, sock in zip(sides, self.sockets, strict=True):
-            sock.setblocking(False)
+            sock.setblocking(self.blocks)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
             assert side.api.SSL_set_fd(side.ssl, sock.fileno()) == 1
 
@@ -599,4 +599,7 @@ class Sockets(Wire):
             sock.close()
 
 
-Make = Callable[[tuple[Side, Side]], Wire]
+class BlockingSockets(Sockets):
+    """Two blocking sockets, joined: each side is called in a thread of its own."""
+
+    blocks = True
