@@ -536,6 +536,12 @@ class ServerConfig(Config):
     replay_guard: ReplayGuard | None = None
     """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""
 
+    half_rtt: bool = False
+    """Whether :meth:`.TLSConnection.write` may be called as soon as this side's Finished is on its
+    way in TLS 1.3, half a round trip before the client's has come (RFC 8446, section 4.4.4). Until
+    then nothing says that the client is there: its ClientHello may be a replay. So it goes with
+    no :attr:`client_auth`, and is for greetings and answers to 0-RTT data."""
+
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""
 
@@ -572,6 +578,11 @@ class ServerConfig(Config):
             raise UsageError(
                 "0-RTT data can be replayed: max_early_data needs a replay_guard",
                 hint="ServerConfig(max_early_data=16384, replay_guard=aiotls.MemoryReplayGuard())",
+            )
+        if self.half_rtt and ClientAuth(self.client_auth) is not ClientAuth.NONE:
+            raise UsageError(
+                "half_rtt and client_auth do not go together: data would leave before it is known "
+                "who the client is"
             )
         if not 0 < self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(f"ticket_lifetime={self.ticket_lifetime} is not within 1 to 604800")

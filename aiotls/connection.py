@@ -21,7 +21,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
-from .enums import Alert, AlertLevel, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Want
+from .enums import (
+    Alert,
+    AlertLevel,
+    ContentType,
+    EarlyData,
+    HandshakeType,
+    NamedGroup,
+    ProtocolVersion,
+    Want,
+)
 from .errors import AlertReceived, PassedThrough, ProtocolError, TLSError, Truncated, UsageError
 from .handshake import client, exporter, server
 from .handshake.advice import advise
@@ -60,7 +69,7 @@ class TLSConnection:
     required unless the configuration gives up on names.
 
     *early_data* is sent by a client ahead of the handshake if a session allows it (0-RTT, RFC
-    8446, section 2.3): only what may arrive twice. :attr:`early_data_accepted` tells what became
+    8446, section 2.3): only what may arrive twice. :attr:`early_data_status` tells what became
     of it; with *replay* what did not go that way is sent after the handshake as ordinary data.
     """
 
@@ -241,6 +250,11 @@ class TLSConnection:
     def early_data_accepted(self) -> bool:
         """Whether the server took the 0-RTT data; on a server, whether it took any."""
         return self._result is not None and self._result.early_data
+
+    @property
+    def early_data_status(self) -> EarlyData | None:
+        """What became of 0-RTT data, and why; None until the handshake is complete."""
+        return self._result.early_data_status if self._result is not None else None
 
     def read_early_data(self) -> bytes:
         """On a server: 0-RTT data that has arrived and was not read, before the handshake is done.
@@ -589,16 +603,28 @@ class TLSConnection:
         """What :meth:`data_to_send` returned and was not sent goes in front of what is next."""
         self._writer.put_back(data)
 
+    @property
+    def can_write(self) -> bool:
+        """Whether application data may be written: the handshake is complete, or, on a server with
+        :attr:`.ServerConfig.half_rtt`, has come to the client's half; and no end was announced.
+        """
+        if self.error is not None or self.close_notify_sent:
+            return False
+        channel = self._channel
+        return self._result is not None or (channel is not None and channel.may_write)
+
     def write(self, data: Bytes) -> int:
         """Seals application data; it is then in :meth:`data_to_send`. Returns its length.
 
-        Raises UsageError before the handshake is complete and after close_notify was sent.
+        Raises UsageError where :attr:`can_write` is not so: before the handshake is complete and
+        after close_notify was sent.
         """
         if self._result is None or self.close_notify_sent or self.error is not None:
             self._check_alive()
             if self.close_notify_sent:
                 raise UsageError("data cannot be written after close_notify was sent")
-            raise UsageError("data cannot be written before the handshake is complete")
+            if not self.can_write:
+                raise UsageError("data cannot be written before the handshake is complete")
         post = self._post
         if post is not None and post.response_due:
             post.response_due = False
@@ -744,6 +770,11 @@ class TLSConnection:
     def peer(self) -> Peer | None:
         """The other side's certificate and what was verified of it; None where it showed none."""
         return self._result.peer if self._result is not None else None
+
+    @property
+    def psk_identity(self) -> bytes | None:
+        """The identity of the :class:`.ExternalPsk` that was taken; None where there was none."""
+        return self._result.psk_identity if self._result is not None else None
 
     @property
     def alpn_protocol(self) -> str | None:

@@ -279,3 +279,47 @@ class CertificateCompressionAlgorithm(CodePoint):
     ZLIB = 1
     BROTLI = 2
     ZSTD = 3
+
+
+class EarlyData(enum.Enum):
+    """What became of 0-RTT data, and why (RFC 8446, section 4.2.10).
+
+    The client knows its own reasons, and of the server's only that there was one; the server knows
+    its own and what the client has offered.
+    """
+
+    ACCEPTED = "accepted"
+    """The server took it."""
+
+    DISABLED = "disabled"
+    """This side did not ask for any: a client was given none, or a server's configuration has no
+    ``max_early_data`` or no ``replay_guard``."""
+
+    PROTOCOL_VERSION = "protocol_version"
+    """The connection speaks TLS 1.2, which has none."""
+
+    NO_SESSION_OFFERED = "no_session_offered"
+    """The client had no session of the server's to send it under."""
+
+    SESSION_NOT_RESUMED = "session_not_resumed"
+    """The server did not resume the session."""
+
+    UNSUPPORTED_FOR_SESSION = "unsupported_for_session"
+    """The session does not allow it: its ticket promised none, or more than the server takes by
+    now; or it belongs to another cipher suite, or is a key agreed on elsewhere."""
+
+    PEER_DECLINED = "peer_declined"
+    """On a client: the server refused it without a word why. On a server: the client sent none."""
+
+    ALPN_MISMATCH = "alpn_mismatch"
+    """The session belongs to another application protocol."""
+
+    TICKET_AGE_SKEW = "ticket_age_skew"
+    """The ticket is older or younger than the client says, as far as the server can tell (RFC 8446,
+    section 8.3): the ClientHello has been under way for too long, or was recorded."""
+
+    HELLO_RETRY_REQUEST = "hello_retry_request"
+    """The server asked for another ClientHello."""
+
+    REPLAYED = "replayed"
+    """The server's guard has seen the ClientHello before, or cannot rule it out."""

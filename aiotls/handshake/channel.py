@@ -86,6 +86,8 @@ class Channel:
         """Whether a change_cipher_spec may come now (RFC 8446, section 5)."""
         self.early_output = b""
         """What a client's application wants to send ahead of the handshake."""
+        self.may_write = False
+        """Whether a server's application may write ahead of the client's Finished (4.4.4)."""
         self.early_sink: Callable[[bytes], None] = _drop
         """Takes early data that a server has accepted."""
         self._messages = bytearray()

@@ -12,7 +12,7 @@ from ..config import CertificateQuery, Config
 from ..crypto import schedule12, signatures
 from ..crypto.groups import TLS12_GROUPS
 from ..crypto.suites import SUITES
-from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme
+from ..enums import Alert, EarlyData, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import ProtocolError
 from ..sessions import MAX_LIFETIME, Session
 from ..wire import extensions as ext
@@ -123,6 +123,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         randoms=(offer.hello.random, hello.random),
         extended_master_secret=extended,
         first_finished=first,
+        early_data_status=offer.unsent or EarlyData.PROTOCOL_VERSION,
     )
     await remember(channel, offer, hello, established, ticket)
     return established
@@ -162,6 +163,7 @@ async def resume12(
         exporter_secret=session.secret,
         randoms=(offer.hello.random, hello.random),
         first_finished=first,
+        early_data_status=offer.unsent or EarlyData.PROTOCOL_VERSION,
         resumed=True,
     )
     await remember(channel, offer, hello, established, ticket, session)

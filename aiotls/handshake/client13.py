@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..config import CertificateQuery
 from ..crypto.schedule13 import EarlySecret, HandshakeSecret, finished
 from ..crypto.suites import SUITES
-from ..enums import Alert, NamedGroup, ProtocolVersion, SignatureScheme
+from ..enums import Alert, EarlyData, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.messages import (
@@ -92,7 +92,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
 
     # (EndOfEarlyData*)  {Certificate*}  {CertificateVerify*}  {Finished}
-    if early:
+    if early is EarlyData.ACCEPTED:
         channel.send(EndOfEarlyData())
     if offer.early_data:
         channel.install_write(client_secret)
@@ -120,7 +120,8 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         began=key.began if key is not None else None,
         client_shows_raw_key=shows_raw,
         transcript=transcript if offer.config.post_handshake_auth else None,
-        early_data=early,
+        psk_identity=key.external_identity if key is not None else None,
+        early_data_status=early,
         early_data_sent=len(sendable(offer, channel.early_output)),
         retry_configs=retry_configs,
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..config import ServerConfig
+from ..config import ClientConfig, ServerConfig
 from ..crypto.aead import PlainSealer, Sealer13
-from ..enums import Alert, ContentType, ExtensionType
+from ..enums import Alert, ContentType, EarlyData, ExtensionType, ProtocolVersion
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions
@@ -19,6 +19,7 @@ from .channel import resolve
 
 if TYPE_CHECKING:
     from ..crypto.suites import Suite
+    from ..sessions import ReplayGuard, Session
     from .channel import Channel
     from .offer import Offer
     from .psk import PreSharedKey
@@ -30,6 +31,21 @@ SKIPPED = 1 << 15
 """Bytes of refused early data that a server drops at the least, before it takes them for noise."""
 
 # -- the client's half -----------------------------------------------------------------------------
+
+
+def unsendable(config: ClientConfig, session: Session | None, data: bytes) -> EarlyData | None:
+    """Why early data is not announced; None where it is."""
+    if not data:
+        return EarlyData.DISABLED
+    if ProtocolVersion.TLSv1_3 not in config.versions:
+        return EarlyData.PROTOCOL_VERSION
+    if session is None:
+        return EarlyData.NO_SESSION_OFFERED
+    if not session.max_early_data:
+        return EarlyData.UNSUPPORTED_FOR_SESSION
+    if session.alpn is not None and session.alpn not in config.alpn:
+        return EarlyData.ALPN_MISMATCH
+    return None
 
 
 def sendable(offer: Offer, data: bytes) -> bytes:
@@ -62,11 +78,15 @@ def withdraw(channel: Channel) -> None:
 
 def check_acceptance(
     offer: Offer, extensions: Extensions, key: PreSharedKey | None, suite: Suite, alpn: bytes | None
-) -> bool:
-    """Whether the server took the early data; it may only do so on the terms of the session."""
-    if ExtensionType.EARLY_DATA not in extensions:
-        return False
+) -> EarlyData:
+    """What became of the early data; the server may only take it on the terms of the session."""
     session = key.session if key is not None else None
+    if ExtensionType.EARLY_DATA not in extensions:
+        if offer.unsent is not None:
+            return offer.unsent
+        if offer.retried:
+            return EarlyData.HELLO_RETRY_REQUEST
+        return EarlyData.SESSION_NOT_RESUMED if session is None else EarlyData.PEER_DECLINED
     if session is None or key is not offer.keys[0] or session.suite != suite.code:
         raise ProtocolError(
             Alert.ILLEGAL_PARAMETER,
@@ -79,38 +99,54 @@ def check_acceptance(
             "the server accepted early data for another application protocol",
             reason="ALPN_MISMATCH_ON_EARLY_DATA",
         )
-    return True
+    return EarlyData.ACCEPTED
 
 
 # -- the server's half -----------------------------------------------------------------------------
 
 
-async def accept_early_data(
+async def judge_early_data(
     config: ServerConfig,
     hello: ClientHello,
     selected: tuple[int, PreSharedKey] | None,
     suite: Suite,
     alpn: bytes | None,
-) -> bool:
-    """Whether to take the client's early data (section 4.2.10, and section 8 for the replays)."""
-    if ExtensionType.EARLY_DATA not in hello.extensions or selected is None:
-        return False
-    index, key = selected
-    session = key.session
+    retried: bool,
+) -> EarlyData:
+    """Whether to take the client's early data (section 4.2.10, and section 8 for the replays).
+
+    *hello* is the client's first, also where it was *retried*.
+    """
+    if not config.max_early_data or config.replay_guard is None:
+        return EarlyData.DISABLED
     offered = hello.extensions.get(ext.PRE_SHARED_KEY)
-    if index != 0 or session is None or offered is None or config.replay_guard is None:
-        return False
+    if offered is None:
+        return EarlyData.NO_SESSION_OFFERED
+    if selected is None or selected[0] != 0:  # it is always the first key that it goes with
+        return EarlyData.SESSION_NOT_RESUMED
+    session = selected[1].session
+    if session is None or session.suite != suite.code:
+        return EarlyData.UNSUPPORTED_FOR_SESSION
     if not 0 < session.max_early_data <= config.max_early_data:
-        return False  # the ticket may have promised more than this server takes by now
-    if session.suite != suite.code or session.alpn != alpn:
-        return False
+        return EarlyData.UNSUPPORTED_FOR_SESSION  # it may have promised more than is taken by now
+    if ExtensionType.EARLY_DATA not in hello.extensions:
+        return EarlyData.PEER_DECLINED
+    if session.alpn != alpn:
+        return EarlyData.ALPN_MISMATCH
     now = config.clock()
     claimed = ((offered.identities[0].obfuscated_ticket_age - session.age_add) & 0xFFFFFFFF) / 1000
     if abs(now - session.created - claimed) > AGE_TOLERANCE:
-        return False
-    token = offered.binders[0]
+        return EarlyData.TICKET_AGE_SKEW
+    if retried:
+        return EarlyData.HELLO_RETRY_REQUEST
+    first = await is_first(config.replay_guard, offered.binders[0])
+    return EarlyData.ACCEPTED if first else EarlyData.REPLAYED
+
+
+async def is_first(guard: ReplayGuard, token: bytes) -> bool:
+    """Whether the guard sees *token* for the first time (section 8.2)."""
     try:
-        new = await resolve(config.replay_guard.first_time(token, 2 * AGE_TOLERANCE))
+        new = await resolve(guard.first_time(token, 2 * AGE_TOLERANCE))
         if not isinstance(new, bool):  # what is merely true may be anything: a mistake, a mock
             raise TypeError(f"first_time() gives a bool, not {type(new).__name__}")
         return new

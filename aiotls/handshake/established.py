@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..enums import ProtocolVersion
+from ..enums import EarlyData, ProtocolVersion
 
 if TYPE_CHECKING:
     from ..crypto.suites import Suite
@@ -54,6 +54,9 @@ class Established:
     resumed: bool = False
     """Whether a session was resumed."""
 
+    psk_identity: bytes | None = None
+    """The identity of the key agreed on elsewhere that was taken (:class:`.ExternalPsk`)."""
+
     began: float | None = None
     """When the full handshake was that a resumed session goes back to; None: this one is it."""
 
@@ -63,8 +66,8 @@ class Established:
     transcript: Transcript | None = None
     """In TLS 1.3, where the client may be asked for its certificate later: what binds that."""
 
-    early_data: bool = False
-    """Whether 0-RTT data was accepted."""
+    early_data_status: EarlyData = EarlyData.DISABLED
+    """What became of 0-RTT data, and why."""
 
     early_data_sent: int = 0
     """On a client: how many bytes of it."""
@@ -77,3 +80,8 @@ class Established:
 
     retry_configs: bytes | None = None
     """On a client whose ClientHello the server could not decrypt: what it said to use."""
+
+    @property
+    def early_data(self) -> bool:
+        """Whether 0-RTT data was accepted."""
+        return self.early_data_status is EarlyData.ACCEPTED

@@ -19,6 +19,7 @@ from ..enums import (
     GREASE_VALUES,
     Alert,
     CipherSuite,
+    EarlyData,
     ExtensionType,
     NamedGroup,
     ProtocolVersion,
@@ -31,6 +32,7 @@ from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
 from .certificate_type import offer_types
 from .channel import Channel
+from .early import unsendable
 from .ech_client import Envelope, grease
 from .psk import PreSharedKey, bind, offered_keys
 from .record_size import offer_limit
@@ -59,6 +61,9 @@ class Offer:
     """The TLS 1.2 session that was offered."""
 
     retried: bool = False
+
+    unsent: EarlyData | None = EarlyData.DISABLED
+    """Why no 0-RTT data was announced in the first ClientHello; None where it was."""
 
     ech: Envelope | None = None
     """What the hello is sealed in, where it is (RFC 9849)."""
@@ -111,12 +116,13 @@ def make_offer(
         extensions=Extensions.build(rows),
     )
     keys = offered_keys(config, session)
-    if channel.early_output and session is not None and session.max_early_data:
+    unsent = unsendable(config, session, channel.early_output)
+    if unsent is None:
         hello = replace(
             hello, extensions=Extensions.build([*hello.extensions.items, (ext.EARLY_DATA, True)])
         )
     hello = bind(channel, hello, keys, config.clock())
-    return Offer(config, hello, exchanges, server_name, keys, session12)
+    return Offer(config, hello, exchanges, server_name, keys, session12, unsent=unsent)
 
 
 def make_session_id(config: ClientConfig, session: Session | None) -> bytes:

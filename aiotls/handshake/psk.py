@@ -51,6 +51,11 @@ class PreSharedKey:
         """When the full handshake was that the session goes back to."""
         return self.session.origin if self.session is not None else None
 
+    @property
+    def external_identity(self) -> bytes | None:
+        """The identity of a key agreed on elsewhere; None for a session's."""
+        return self.identity if self.session is None else None
+
     def early_secret(self) -> EarlySecret:
         """The first stage of the key schedule with this key (section 7.1)."""
         return EarlySecret(self.suite, self.secret)

@@ -18,6 +18,7 @@ from ..crypto.suites import SUITES, Suite
 from ..enums import (
     Alert,
     CipherSuite,
+    EarlyData,
     ExtensionType,
     NamedGroup,
     ProtocolVersion,
@@ -154,6 +155,7 @@ async def server12(
         randoms=(hello.random, answer.random),
         extended_master_secret=extended,
         first_finished=first,
+        early_data_status=unavailable(config),
     )
 
 
@@ -203,8 +205,14 @@ async def resume12(
         exporter_secret=master,
         randoms=(hello.random, answer.random),
         first_finished=first,
+        early_data_status=unavailable(config),
         resumed=True,
     )
+
+
+def unavailable(config: ServerConfig) -> EarlyData:
+    """Why there is no 0-RTT data in TLS 1.2."""
+    return EarlyData.PROTOCOL_VERSION if config.max_early_data else EarlyData.DISABLED
 
 
 def check_hello12(config: ServerConfig, hello: ClientHello) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
-from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..enums import Alert, EarlyData, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions
@@ -22,7 +22,7 @@ from ..wire.messages import (
 from . import auth
 from . import ech_server as ech
 from .certificate_type import answer_types, answer_types_again, takes_raw
-from .early import accept_early_data, receive_early_data, refuse
+from .early import judge_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import choose_key, resumed_peer
 from .record_size import answer_limit
@@ -57,7 +57,7 @@ async def server13(
     channel.accept_ccs = True
 
     # HelloRetryRequest*
-    retried = share is None or config.retry_cookie
+    retried, first = share is None or config.retry_cookie, hello
     if retried:
         refuse(channel, config, hello)
         hello, share = await ask_again(channel, hello, suite, group, share, opened)
@@ -65,7 +65,8 @@ async def server13(
     index, key = selected if selected is not None else (None, None)
     credential = choose_credential(config, hello, chosen) if key is None else None
     channel.choose_suite(suite)
-    early_data = not retried and await accept_early_data(config, hello, selected, suite, alpn)
+    status = await judge_early_data(config, first, selected, suite, alpn, retried)
+    early_data = status is EarlyData.ACCEPTED
     hello_digest = transcript.digest()
 
     # ServerHello
@@ -128,6 +129,7 @@ async def server13(
     channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
     channel.install_write(server_application)
+    channel.may_write = config.half_rtt
     await channel.flush()
 
     # (EndOfEarlyData*)
@@ -163,7 +165,8 @@ async def server13(
         began=key.began if key is not None else None,
         client_shows_raw_key=wants_raw,
         transcript=transcript if ext.POST_HANDSHAKE_AUTH.type in hello.extensions else None,
-        early_data=early_data,
+        psk_identity=key.external_identity if key is not None else None,
+        early_data_status=status,
         ech=ech.was_opened(opened),
     )
     await send_tickets(channel, config, hello, established)

@@ -200,6 +200,7 @@ class State:
         self._offered: Session | None = None
         self.secrets: dict[str, bytes] = {}
         self.verified = 0
+        self._approved = False
         self._delegate: int | None = None
         self.selected = False
         self._suspend = suspend if options.use_async else None
@@ -317,6 +318,7 @@ class State:
             ticket_keys=self._ticket_keys(),
             max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
             replay_guard=self.sessions.replay_guard,
+            half_rtt=options.enable_early_data and "client_auth" not in common,
             delegations=self._delegations(),
             ech_keys=self._ech_keys(),
         )
@@ -392,27 +394,18 @@ class State:
 
     def _keys(self) -> list[ExternalPsk]:
         """The shared keys, imported for both hashes (RFC 9258)."""
-        return [
-            ExternalPsk(
-                credential.psk_importer_identity,
-                credential.psk_importer_key,
-                credential.psk_importer_hash,
-            ).derive(credential.psk_importer_context, target)
-            for credential in self.options.credentials
-            if credential.kind == "psk"
-            for target in ("sha256", "sha384")
-        ]
+        return [key for credential in self.options.credentials for key in imported(credential)]
 
     def _find_key(self, identity: bytes) -> ExternalPsk | None:
         return next((key for key in self._keys() if key.identity == identity), None)
 
-    def number_of(self, identity: Identity | None) -> int | None:
-        """Which of the credentials an identity was made from."""
+    def number_of(self, identity: Identity | None, psk: bytes | None) -> int | None:
+        """Which of the credentials an identity was made from, or a shared key."""
         if self._delegate is not None:
             return self._delegate
-        if identity is None:  # a shared key, if there is just one
-            kinds = [credential.kind for credential in self.options.credentials]
-            return kinds.index("psk") if kinds.count("psk") == 1 else None
+        for number, credential in enumerate(self.options.credentials):
+            if psk is not None and psk in [key.identity for key in imported(credential)]:
+                return number
         for number, candidate in self._identities:
             if candidate is identity:
                 return number
@@ -444,7 +437,8 @@ class State:
             )
         if self.options.expect_ocsp_response and not peer.staple:
             raise RuntimeError("there is no staple to be verified")
-        options = self.options if self.verified == 1 else self.retry
+        options = self.retry if self._approved else self.options
+        self._approved = not options.verify_fail
         if options.verify_fail:
             if options.use_custom_verify_callback:
                 raise Unverified("-verify-fail")
@@ -554,6 +548,16 @@ class State:
 
     async def _nothing(self, suspend: Suspend) -> None:
         await suspend()
+
+
+def imported(credential: Credential) -> list[ExternalPsk]:
+    """The keys that RFC 9258's importer makes of a shared one; none of another credential."""
+    if credential.kind != "psk":
+        return []
+    key = ExternalPsk(
+        credential.psk_importer_identity, credential.psk_importer_key, credential.psk_importer_hash
+    )
+    return [key.derive(credential.psk_importer_context, name) for name in ("sha256", "sha384")]
 
 
 def timestamps(data: bytes) -> tuple[bytes, ...]:

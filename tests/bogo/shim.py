@@ -78,10 +78,20 @@ class Wire:
         self._records = bytearray()
         self.held: bytes | None = None
         """Where not None, nothing more leaves: bytes that wait until :meth:`release`."""
+        self.hold_early_data = False
+        """Whether the early data behind the ClientHello has to wait."""
+        self._hello_sent = False
 
     def flush(self, connection: TLSConnection) -> None:
         """Sends what the engine has to send."""
         data = connection.data_to_send()
+        if data and self.hold_early_data:
+            hello, self._hello_sent = not self._hello_sent, True
+            if not hello:
+                # change_cipher_spec, and one byte of the record that is not written to its end
+                self._send(data[:7])
+                self.held, self.hold_early_data = data[7:], False
+                return
         if self.held is not None:
             self.held += data
         elif data:
@@ -173,15 +183,19 @@ class Exchange:
                 raise Refused(":UNUSABLE_ECH_CONFIG_LIST:")
         name = options.host_name or None
         self.retry = shim.retry
-        self.early_data = b""
+        self.early_data = offered = b""
         session = shim.sessions.client
-        if options.enable_early_data and not options.server and options.shim_writes_first:
-            if session is not None and session.max_early_data and resumed:
-                self.early_data = self._first_write()
+        if options.enable_early_data and not options.server:
+            if session is None or not session.max_early_data or options.expect_no_offer_early_data:
+                offered = b"what there is no way to send"
+            elif options.shim_writes_first and resumed:
+                self.early_data = offered = self._first_write()
         self.connection = TLSConnection(
-            self.config, None if options.server else name, early_data=self.early_data
+            self.config, None if options.server else name, early_data=offered
         )
         self.wire = Wire(options)
+        if options.read_with_unfinished_write and self.early_data:
+            self.wire.hold_early_data = True
         self._late: TLSError | None = None
 
     def run(self) -> None:
@@ -222,6 +236,7 @@ class Exchange:
             drive(connection.run_handshake(self._wait))
             return
         while not connection.handshake_complete:
+            self.answer_early_data()
             if self.options.implicit_handshake:
                 wire.flush(connection)
                 want = connection.want
@@ -232,8 +247,15 @@ class Exchange:
                 self._take(wire.receive())
         wire.flush(connection)
 
+    def answer_early_data(self) -> None:
+        """A server's echo of what came ahead of the handshake, half a round trip before its end."""
+        if self.connection.can_write:
+            if data := self.connection.read_early_data():
+                self.write(bytes(byte ^ 0xFF for byte in data))
+
     async def _wait(self, want: Want) -> None:
         await suspend()
+        self.answer_early_data()
         if want is Want.WRITE:
             self.wire.flush(self.connection)
         elif data := self.wire.receive():
@@ -285,9 +307,7 @@ class Exchange:
             for size in (0, 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769):
                 self.write(b"\x42" * size)
             return
-        if options.read_with_unfinished_write and self.early_data:
-            raise Unimplemented("early data is not written in part")
-        if options.read_with_unfinished_write:
+        if options.read_with_unfinished_write and not self.early_data:
             if not options.use_async:
                 raise Unmet("-read-with-unfinished-write goes with -async only")
             connection.write(options.shim_initial_write.encode())
@@ -317,6 +337,7 @@ class Exchange:
 
     def take_early_data(self) -> None:
         """What became of 0-RTT data; where it was refused, what follows counts as a retry."""
+        self.wire.release()
         accepted = self.connection.early_data_accepted
         if self.options.expect_reject_early_data and not self.options.server:
             if not self.early_data or accepted:
@@ -440,9 +461,7 @@ class Exchange:
         wanted = self.resumed and not options.expect_session_miss
         check("whether the session was resumed", result.resumed, wanted)
         if options.expect_selected_credential is not None:
-            if [credential.kind for credential in options.credentials].count("psk") > 1:
-                raise Unimplemented("which of several shared keys was taken is not told")
-            used = self.state.number_of(result.identity)
+            used = self.state.number_of(result.identity, result.psk_identity)
             if used is None and result.identity is None and not options.credential.given:
                 used = -1  # none at all
             check("the credential", used, options.expect_selected_credential)
@@ -470,11 +489,10 @@ class Exchange:
         return given and not result.resumed and result.identity is None and result.peer is None
 
     def _check_early_data_reason(self, reason: str) -> None:
-        accepted = self.connection.early_data_accepted
-        if reason != "accept":
-            raise Unimplemented(f"the reason {reason!r} for refusing early data is not told")
-        if not accepted:
-            raise Unmet("early data was to be accepted")
+        status = self.connection.early_data_status
+        told = status.value if status is not None else None
+        if told != {"accept": "accepted"}.get(reason, reason):
+            raise Unmet(f"what became of early data is {told!r}, and {reason!r} was expected")
 
     def check_session(self) -> None:
         """What tickets a client has got by now."""
