@@ -91,6 +91,8 @@ class TLSConnection:
             self.server_side = True
             if server_hostname is not None:
                 raise UsageError("server_hostname is a client's; a server is told by its clients")
+            if early_data:
+                raise UsageError("early_data is a client's; a server has half_rtt")
         else:
             raise TypeError(
                 f"a ClientConfig or a ServerConfig is expected, not {type(config).__name__}"

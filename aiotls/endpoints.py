@@ -73,7 +73,7 @@ async def create_connection(
     *early_data* goes ahead of the handshake (0-RTT, RFC 8446, section 2.3) when a session that
     *ssl* remembers allows it: only what may arrive twice, for who records it can send it again.
     With *replay* what did not go that way, or was not accepted, is sent after the handshake;
-    without, ``connection.early_data_accepted`` of the transport tells what became of it.
+    without, ``connection.early_data_status`` of the transport tells what became of it.
 
     Raises what connecting raises; :exc:`TLSError` for a server that is refused or refuses;
     ConnectionAbortedError when *ssl_handshake_timeout* (60) is over, ConnectionResetError when
@@ -296,6 +296,8 @@ async def start_tls(
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
     handshake_budget: HandshakeBudget | None = None,
+    early_data: bytes = b"",
+    replay: bool = False,
 ) -> TLSTransport:
     """Upgrades a live connection to TLS; returns the transport to use from then on.
 
@@ -310,7 +312,8 @@ async def start_tls(
     closed, and its protocol learns that from ``connection_lost``.
 
     A server may give a *handshake_budget*: where it has no room the connection is closed, and
-    ConnectionAbortedError raised.
+    ConnectionAbortedError raised. A client may give *early_data* and *replay*, as to
+    :func:`create_connection`.
     """
     writer = transport if isinstance(transport, asyncio.StreamWriter) else None
     if writer is not None:
@@ -334,6 +337,8 @@ async def start_tls(
         ssl_shutdown_timeout,
         server_side=server_side,
         upgrade=True,
+        early_data=early_data,
+        replay=replay,
         call="start_server" if server_side else "open_connection",
     ).serve(protocol)
     if transport.is_closing():

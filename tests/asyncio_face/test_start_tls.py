@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig, TLSError, endpoints, streams
+from aiotls import (
+    ClientConfig,
+    MemoryReplayGuard,
+    ServerConfig,
+    TLSError,
+    endpoints,
+    streams,
+)
+from aiotls.enums import EarlyData
 from aiotls.transport import TLSTransport
 
 from . import pki
@@ -117,6 +125,43 @@ async def test_a_stream_writer_and_its_reader(
         await server_writer.drain()
         server_writer.close()
         assert await reader.read() == bytes(MIB)
+        await close_all(writer, server_writer)
+
+
+async def test_early_data_goes_ahead_of_an_upgrade_too(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    now = [0.0]
+    guard = MemoryReplayGuard(clock=lambda: now[0])
+    now[0] = 60  # it remembers since a minute ago, and so takes what it has not seen
+    server_config = server_config.replace(max_early_data=1000, replay_guard=guard)
+    outcomes = []
+    for _ in range(2):
+        async with plain_streams() as (reader, writer, server_reader, server_writer):
+            transport, _ = await asyncio.gather(
+                endpoints.start_tls(
+                    writer,
+                    client_config,
+                    server_hostname="localhost",
+                    early_data=b"early\n",
+                    replay=True,
+                ),
+                endpoints.start_tls(server_writer, server_config, server_side=True),
+            )
+            assert await server_reader.readline() == b"early\n"
+            server_writer.write(b"answer\n")
+            assert await reader.readline() == b"answer\n"
+            outcomes.append(transport.connection.early_data_status)
+            await close_all(writer, server_writer)
+    assert outcomes == [EarlyData.NO_SESSION_OFFERED, EarlyData.ACCEPTED]
+
+
+async def test_early_data_is_not_for_servers(server_config: ServerConfig) -> None:
+    async with plain_streams() as (_, writer, __, server_writer):
+        with pytest.raises(ValueError, match="half_rtt"):
+            await endpoints.start_tls(
+                server_writer, server_config, server_side=True, early_data=b"early"
+            )
         await close_all(writer, server_writer)
 
 
