@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from . import keylog
 from .compression import ALGORITHMS
+from .crypto.aead import MAX_PLAINTEXT
 from .crypto.groups import GROUPS
 from .crypto.primitives import PRIMITIVES, Primitives
 from .crypto.schedule13 import import_psk
@@ -81,7 +82,9 @@ class ClientAuth(enum.Enum):
 
 
 class Observer(Protocol):
-    """Is told of each handshake message as it passes; it changes nothing."""
+    """Is told of each handshake message as it passes, a server's tickets among them; it changes
+    nothing.
+    """
 
     def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
         """One whole handshake message, with its header of four bytes."""
@@ -156,6 +159,11 @@ class Config:
     """The largest record that this side will take, in bytes, 64 to 16385 (RFC 8449); for those
     with little memory. None: as large as TLS allows. The peer's limit is always honoured."""
 
+    max_fragment: int = MAX_PLAINTEXT
+    """The largest piece that goes into one record, in bytes, 512 to 16384, as with OpenSSL's
+    SSL_CTX_set_max_send_fragment(3). A peer can use the beginning of a small one sooner; large
+    ones cost less."""
+
     allow_truncation: bool = False
     """Whether a stream that ends without close_notify counts as a clean end. An attacker who
     cuts the connection can then pass for the peer; only for protocols that mark their own end."""
@@ -227,6 +235,8 @@ class Config:
         limit = self.record_size_limit
         if limit is not None and not 64 <= limit <= (1 << 14) + 1:
             raise UsageError(f"record_size_limit={limit} is not within 64 to 16385")
+        if not 512 <= self.max_fragment <= MAX_PLAINTEXT:
+            raise UsageError(f"max_fragment={self.max_fragment} is not within 512 to 16384")
         if self.revocation is not None and not isinstance(self.revocation, RevocationLists):
             raise UsageError("revocation must be RevocationLists")
         if self.trust is not None and not isinstance(self.trust, TrustStore):
@@ -384,6 +394,10 @@ class ClientConfig(Config):
     """Takes any certificate of any server: whoever stands in between can read everything. The
     possession of the key is still checked, and :attr:`Config.verify` still called."""
 
+    dangerous_allow_legacy_servers: bool = False
+    """Takes TLS 1.2 servers that know nothing of RFC 5746. Where such a server renegotiates, an
+    attacker can put bytes of its own in front of what this client sends."""
+
     dangerous_ignore_server_name: bool = False
     """Takes any certificate that chains to :attr:`Config.trust`, whatever names are in it."""
 
@@ -500,6 +514,10 @@ class ServerConfig(Config):
     """Whether a request for a client certificate names the anchors of :attr:`Config.trust`, by
     which clients choose among their certificates (RFC 8446, section 4.2.4)."""
 
+    certificate_authorities: Sequence[bytes] | None = None
+    """DER names of the authorities to name there in place of the anchors' own, as with OpenSSL's
+    SSL_CTX_set_client_CA_list(3)."""
+
     dangerous_accept_unverified_clients: bool = False
     """Takes clients whose certificate cannot be verified, and leaves it to the application to look
     at :attr:`.Peer.refusal` before it believes anything. That they hold the key is checked."""
@@ -552,6 +570,8 @@ class ServerConfig(Config):
     @cached_property
     def authorities(self) -> tuple[bytes, ...]:
         """The names of the anchors, DER, as far as they fit into a reasonable message."""
+        if self.certificate_authorities is not None:
+            return tuple(self.certificate_authorities)
         if not self.send_authorities or type(self.trust) is not TrustStore:
             return ()
         names, room = [], MAX_AUTHORITIES
@@ -566,6 +586,15 @@ class ServerConfig(Config):
         super().__post_init__()
         identities = _identities(self.identity, self.identities)
         self._set("delegations", tuple(self.delegations))
+        if self.certificate_authorities is not None:
+            names = tuple(self.certificate_authorities)
+            if not all(type(name) is bytes and len(name) > 2 for name in names):
+                raise UsageError("certificate_authorities are names in DER, as bytes")
+            if sum(len(name) + 2 for name in names) > MAX_AUTHORITIES:
+                raise UsageError(
+                    f"certificate_authorities have more than {MAX_AUTHORITIES} bytes in all"
+                )
+            self._set("certificate_authorities", names)
         if any(d.signer is None for d in self.delegations):
             raise UsageError("a delegated credential needs its key: DelegatedCredential.issue()")
         if self.ech_keys is not None and not isinstance(self.ech_keys, ECHKeys):

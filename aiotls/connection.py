@@ -731,6 +731,17 @@ class TLSConnection:
         self._readable = 0
         return data
 
+    def peek(self, max_bytes: int) -> bytes:
+        """The beginning of what :meth:`read` would return, which stays there (SSL_peek(3))."""
+        if max_bytes < 0:
+            raise UsageError(f"max_bytes={max_bytes} is negative")
+        data = bytearray()
+        for chunk in self._plaintext:
+            data += chunk[: max_bytes - len(data)]
+            if len(data) == max_bytes:
+                break
+        return bytes(data)
+
     def _read_part(self, size: int) -> bytes:
         taken = []
         missing = size

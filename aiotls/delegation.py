@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography import x509
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from .crypto import signatures
 from .crypto.primitives import PRIMITIVES, Primitives
 from .enums import Alert, SignatureScheme
-from .errors import ProtocolError, UsageError
+from .errors import DecodeError, ProtocolError, UsageError
 from .identity import Identity, LocalSigner, Signer
 from .trust import parse_certificate
 from .wire.codec import Reader, Writer
@@ -103,6 +103,34 @@ class DelegatedCredential:
             LocalSigner(key),
             identity.chain[0],
         )
+
+    @classmethod
+    def load(cls, data: bytes, leaf: bytes, key: Any) -> DelegatedCredential:
+        """A credential that was issued where the certificate's key is, for a server to use.
+
+        *data* is what :meth:`encode` gave there, *leaf* the certificate, DER, and *key* the
+        delegated private key or a signer that has it. Raises UsageError where they do not go
+        together, or where the key is of a kind that cannot be delegated to.
+        """
+        try:
+            credential = cls.parse(data)
+            public_key = load_der_public_key(credential.public_key)
+        except (DecodeError, ProtocolError, ValueError, UnsupportedAlgorithm) as error:
+            raise UsageError(f"this is no delegated credential: {error}") from error
+        if credential.scheme not in SCHEMES:
+            raise UsageError(
+                f"a delegated key cannot sign with {credential.scheme.name} (RFC 9345, 4.1.3)",
+                reason="INVALID_SIGNATURE_ALGORITHM",
+            )
+        signer = key if hasattr(key, "sign") and not hasattr(key, "public_key") else None
+        if signer is None:
+            if key.public_key() != public_key:
+                raise UsageError(
+                    "the private key is not the one that was delegated to",
+                    reason="KEY_VALUES_MISMATCH",
+                )
+            signer = LocalSigner(key)
+        return replace(credential, signer=signer, leaf=leaf)
 
     def expired(self, now: datetime.datetime) -> bool:
         """On a server: whether it has ended."""

@@ -206,7 +206,9 @@ class TicketKeys(Protocol):
     """What protects the state that a server gives its clients to keep."""
 
     def seal(self, state: bytes) -> Awaitable[bytes] | bytes:
-        """A ticket of at most 65,535 bytes that only :meth:`open` can read."""
+        """A ticket of at most 65,535 bytes that only :meth:`open` can read; empty: the client
+        gets none.
+        """
 
     def open(self, ticket: bytes) -> Awaitable[bytes | None] | bytes | None:
         """The state in a ticket; None for one that is foreign, forged or under a key long gone."""

@@ -35,7 +35,7 @@ from ..wire.messages import Message
 from .transcript import Transcript
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ..config import Config, ServerConfig
     from ..crypto.suites import Suite
 
 M = TypeVar("M", bound=Message)
@@ -92,11 +92,17 @@ class Channel:
         """Takes early data that a server has accepted."""
         self._messages = bytearray()
         self._flight = bytearray()
-        self._send_limit = self._receive_limit = MAX_PLAINTEXT
+        self._receive_limit = MAX_PLAINTEXT
+        self._send_limit = writer.max_plaintext = config.max_fragment
         self._ccs_sent = False
         self._ccs_due = False
         self._ignored = 0
         self._warnings = 0
+
+    def take_client(self, config: ServerConfig) -> None:
+        """On a server: it serves this client, with the configuration chosen for it."""
+        self.config, self.taken = config, True
+        self._send_limit = self.writer.max_plaintext = config.max_fragment
 
     # -- receiving -----------------------------------------------------------------------------
 
@@ -369,10 +375,8 @@ class Channel:
 
     def limit_records(self, send: int, receive: int) -> None:
         """RFC 8449: protected records carry at most this many bytes from now on."""
-        self._send_limit, self._receive_limit = (
-            min(send, MAX_PLAINTEXT),
-            min(receive, MAX_PLAINTEXT),
-        )
+        self._send_limit = min(send, self.config.max_fragment)
+        self._receive_limit = min(receive, MAX_PLAINTEXT)
         opener, sealer = self.reader.opener, self.writer.sealer
         if isinstance(opener, Opener13):
             opener.max_plaintext = self._receive_limit

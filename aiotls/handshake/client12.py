@@ -38,13 +38,14 @@ from .record_size import accept_limit
 from .tickets import MAX_TICKET
 
 if TYPE_CHECKING:
+    from ..config import ClientConfig
     from ..identity import Identity
 
 
 async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Established:
     """Carries the handshake from the ServerHello to the last Finished."""
     check_server_hello(offer, hello)
-    check_hello12(hello)
+    check_hello12(offer.config, hello)
     channel.accept_ccs = False
     suite = SUITES[hello.cipher_suite]
     channel.choose_suite(suite)
@@ -196,9 +197,19 @@ async def receive_exchange(
     return None, message
 
 
-def check_hello12(hello: ServerHello) -> None:
+def check_hello12(config: ClientConfig, hello: ServerHello) -> None:
     """What a TLS 1.2 ServerHello must and must not say."""
     renegotiation = hello.extensions.get(ext.RENEGOTIATION_INFO)
+    if renegotiation is None and not config.dangerous_allow_legacy_servers:
+        # RFC 5746, section 4.1: to the server this handshake may be a renegotiation on a
+        # connection that an attacker has begun; a client that never renegotiates does not see it.
+        raise ProtocolError(
+            Alert.HANDSHAKE_FAILURE,
+            "unsafe legacy renegotiation disabled: the server does not support RFC 5746",
+            reason="UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+            hint="The server's TLS is older than 2010 and needs an update. Until then only "
+            "ClientConfig(dangerous_allow_legacy_servers=True) can talk to it.",
+        )
     if renegotiation:  # RFC 5746, section 3.4: empty in an initial handshake
         raise ProtocolError(
             Alert.HANDSHAKE_FAILURE,

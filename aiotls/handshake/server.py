@@ -17,7 +17,7 @@ async def handshake(channel: Channel) -> Established:
     hello, opened = ech.open_hello(channel, await channel.recv(ClientHello))
     channel.client_random = hello.random
     config, identity = await choose_config(channel, hello)
-    channel.config, channel.taken = config, True
+    channel.take_client(config)
     check_hello(hello)
     if choose_version(config, hello) == ProtocolVersion.TLSv1_3:
         return await server13(channel, config, hello, identity, opened)

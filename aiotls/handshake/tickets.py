@@ -55,11 +55,14 @@ async def send_tickets(
             chain=chain,
             raw_public_key=peer.raw_public_key if peer is not None else None,
         )
+        ticket = await seal_session(config, session)
+        if not ticket:
+            break  # RFC 8446, section 4.6.1: a ticket has at least one byte
         message = NewSessionTicket(
             lifetime=session.lifetime,
             age_add=session.age_add,
             nonce=nonce,
-            ticket=await seal_session(config, session),
+            ticket=ticket,
             extensions=ticket_extensions(config),
         )
         messages += message.encode()
@@ -91,7 +94,10 @@ async def seal_session(config: ServerConfig, session: Session) -> bytes:
         return number
     try:
         if config.ticket_keys is not None:
-            return await resolve(config.ticket_keys.seal(session.encode()))
+            ticket: object = await resolve(config.ticket_keys.seal(session.encode()))
+            if not isinstance(ticket, bytes) or len(ticket) > 0xFFFF:
+                raise TypeError("seal() gives bytes, at most 65535 of them")
+            return ticket
     except Exception as error:
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"

@@ -17,6 +17,7 @@ from .ciphers import cipher_list
 from .constants import (
     SSL_MODE_AUTO_RETRY,
     SSL_OP_ENABLE_MIDDLEBOX_COMPAT,
+    SSL_OP_LEGACY_SERVER_CONNECT,
     SSL_OP_NO_COMPRESSION,
     SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     SSL_VERIFY_NONE,
@@ -145,6 +146,7 @@ class Settings:
             request_staple=False,
             session_cache=None,
             dangerous_ignore_server_name=True,
+            dangerous_allow_legacy_servers=bool(self.options & SSL_OP_LEGACY_SERVER_CONNECT),
             post_handshake_auth=self.post_handshake_auth,
         )
 

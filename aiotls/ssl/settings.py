@@ -34,6 +34,9 @@ from .hooks import _unasked
 from .verification import ContextTrust
 
 PskAnswer = tuple[str | None, bytes]
+_LEGACY_SERVER_CONNECT = 0x4
+"""``ssl.OP_LEGACY_SERVER_CONNECT``, which has that name from Python 3.12 on."""
+
 _DISABLING = {
     ProtocolVersion.TLSv1_2: ssl.OP_NO_TLSv1_2,
     ProtocolVersion.TLSv1_3: ssl.OP_NO_TLSv1_3,
@@ -167,6 +170,7 @@ class Settings:
             select_identity=_first_fitting(identities) if len(identities) > 1 else None,
             post_handshake_auth=self.post_handshake_auth,
             psks=psks,
+            dangerous_allow_legacy_servers=bool(self.options & _LEGACY_SERVER_CONNECT),
             dangerous_disable_verification=self.verify_mode == ssl.CERT_NONE,
             dangerous_ignore_server_name=not self.check_hostname,
         )

@@ -106,6 +106,8 @@ REASONS: dict[str, str] = {
     "offer to leave it.",
     "INVALID_DELEGATED_CREDENTIAL": "A delegated credential does not fit: expired, too long in "
     "life, wrongly signed, or for a certificate that may not delegate.",
+    "INVALID_SIGNATURE_ALGORITHM": "A key of this kind cannot be delegated to: RFC 9345 takes none "
+    "of rsaEncryption.",
     "INVALID_OUTER_EXTENSION": "An encrypted ClientHello refers to extensions outside it that are "
     "not there, not in order, or not to be referred to.",
     "MISSING_SUPPORTED_VERSIONS_EXTENSION": "A HelloRetryRequest or a second ServerHello does not "
@@ -144,6 +146,8 @@ REASONS: dict[str, str] = {
     "UNKNOWN_CERTIFICATE_TYPE": "The server wants a kind of certificate that was not offered; see "
     "client_certificate_type.",
     "UNKNOWN_CERT_COMPRESSION_ALG": "A certificate came compressed in a way that was not offered.",
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "The server does not know RFC 5746. An attacker could "
+    "begin a connection to it and let yours continue that one. The server needs an update.",
     "WRONG_SIGNATURE_TYPE": "The peer signed in a way that was not offered, or that its key "
     "cannot do.",
     "WRONG_SSL_VERSION": "A message names a version that does not belong there.",

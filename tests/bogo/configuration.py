@@ -29,16 +29,24 @@ from aiotls.config import (
     ExternalPsk,
     ServerConfig,
 )
+from aiotls.crypto.aead import MAX_PLAINTEXT
 from aiotls.crypto.primitives import PRIMITIVES
 from aiotls.crypto.suites import SUITES
 from aiotls.delegation import DelegatedCredential
 from aiotls.ech import ECHKey, ECHKeys
-from aiotls.enums import Alert, ProtocolVersion, SignatureScheme
+from aiotls.enums import (
+    Alert,
+    CertificateCompressionAlgorithm,
+    ProtocolVersion,
+    SignatureScheme,
+)
 from aiotls.errors import CertificateError, ProtocolError
 from aiotls.identity import Identity
-from aiotls.sessions import Session, TicketKeyRing
+from aiotls.openssl.ciphers import cipher_list
+from aiotls.sessions import MemorySessionStore, Session, TicketKeyRing
 from aiotls.trust import TrustStore, parse_certificate
 from aiotls.wire.extensions import CERTIFICATE_AUTHORITIES
+from tests.bogo import compression
 from tests.bogo.flags import Credential, Options, Unimplemented
 
 X509, RAW = 0, 2
@@ -73,6 +81,7 @@ class Sessions:
         self.now = float(int(time.time()))
         """Stands still, but for ``-resumption-delay``: some cases count milliseconds."""
         self.ticket_keys = TicketKeyRing(clock=self.clock)
+        self.store = MemorySessionStore(clock=self.clock)
         self.replay_guard = FirstTime()
 
     def clock(self) -> float:
@@ -93,12 +102,13 @@ class AnyAnchor(TrustStore):
 class SharedTickets:
     """Ticket keys as an application's own object, which may be far away."""
 
-    def __init__(self, ring: TicketKeyRing, suspend: Suspend | None) -> None:
+    def __init__(self, ring: TicketKeyRing, suspend: Suspend | None, skip: bool) -> None:
         self.ring = ring
+        self._skip = skip
         self._suspend = suspend
 
     def seal(self, state: bytes) -> Any:
-        return self._answer(self.ring.seal(state))
+        return self._answer(b"" if self._skip else self.ring.seal(state))
 
     def open(self, ticket: bytes) -> Any:
         return self._answer(self.ring.open(ticket))
@@ -177,6 +187,15 @@ class Signer:
         return PRIMITIVES.sign(self.key, scheme, data)
 
 
+class OutOfReach:
+    """The key of a certificate that delegates, which is not on this server."""
+
+    schemes = None
+
+    def sign(self, data: bytes, scheme: SignatureScheme) -> bytes:
+        raise Unverified("the certificate's key is not here")
+
+
 class State:
     """One connection's configuration, and what its hooks have seen."""
 
@@ -201,6 +220,11 @@ class State:
         self.secrets: dict[str, bytes] = {}
         self.verified = 0
         self._approved = False
+        self.verification_failed = False
+        self.asked = False
+        """Whether the server has asked for a certificate."""
+        self.messages: list[str] = []
+        """What has passed, as ``-expect-msg-callback`` writes it."""
         self._delegate: int | None = None
         self.selected = False
         self._suspend = suspend if options.use_async else None
@@ -213,10 +237,14 @@ class State:
         common: dict[str, Any] = {
             **self._versions(),
             "clock": self.sessions.clock,
-            "certificate_compression": (),
+            "certificate_compression": self._compression(),
+            "max_fragment": options.max_send_fragment or MAX_PLAINTEXT,
+            "observer": self,
             "key_log": self._log if options.export_traffic_secrets else None,
             "verify": self._hook(self._verify),
         }
+        if options.max_cert_list:
+            common["max_handshake_message"] = options.max_cert_list
         if options.cipher:
             common["cipher_suites"] = cipher_suites(options.cipher)
         if options.curves:
@@ -262,19 +290,18 @@ class State:
 
     def _client(self, common: dict[str, Any]) -> ClientConfig:
         options = self.options
-        if options.verify_fail and not (options.verify_peer or options.use_custom_verify_callback):
-            raise Unimplemented("verification cannot fail and not matter")
         if options.key_shares is not None:
             common["key_shares"] = known(options.key_shares, GROUPS, "group")
         if options.advertise_alpn:
             common["alpn_protocols"] = protocol_names(options.advertise_alpn)
-        if options.no_ticket and options.resume_count:
+        if options.no_ticket and options.resume_count and not options.expect_session_miss:
             raise Unimplemented("a client does not resume without tickets")
         asks = (
             any(credential.must_match_issuer for _, credential in self._credentials())
             or options.use_old_client_cert_callback
             or options.fail_cert_callback
             or options.expect_client_ca_list
+            or options.expect_certificate_types
             or options.expect_peer_verify_pref
             or options.use_async
         )
@@ -292,6 +319,7 @@ class State:
             session_cache=None if options.no_ticket else self,
             verify_on_resumption=options.reverify_on_resume,
             dangerous_disable_verification=True,
+            dangerous_allow_legacy_servers=not options.no_legacy_server_connect,
             dangerous_ignore_server_name=True,
         )
 
@@ -304,6 +332,11 @@ class State:
         if "client_auth" in common and "trust" not in common:
             if X509 in (options.accepted_peer_cert_types or [X509]):
                 common["trust"] = AnyAnchor([made_up_certificate(self._any_key())])
+        if options.use_client_ca_list:
+            names = options.use_client_ca_list.replace("<NULL>", "").replace("<EMPTY>", "")
+            common["certificate_authorities"] = [
+                bytes.fromhex(name) for name in names.split(",") if name
+            ]
         if options.reject_alpn:
             common["alpn_protocols"] = ["what no one speaks"]
         elif options.select_alpn:
@@ -316,6 +349,7 @@ class State:
             psk=self._hook(self._find_key) if self._keys() else None,
             select=self._hook(self._select),
             ticket_keys=self._ticket_keys(),
+            session_store=self.sessions.store if options.expect_session_id else None,
             max_early_data=MAX_EARLY_DATA if options.enable_early_data else 0,
             replay_guard=self.sessions.replay_guard,
             half_rtt=options.enable_early_data and "client_auth" not in common,
@@ -323,6 +357,16 @@ class State:
             ech_keys=self._ech_keys(),
         )
         return self._server_config
+
+    def _compression(self) -> tuple[CertificateCompressionAlgorithm, ...]:
+        options = self.options
+        if options.install_one_cert_compression_alg:
+            return compression.install(options.install_one_cert_compression_alg)
+        if options.install_cert_compression_algs:
+            return compression.install(
+                compression.EXPANDING, compression.SHRINKING, compression.RANDOM
+            )
+        return ()
 
     def _ech_keys(self) -> ECHKeys | None:
         options = self.options
@@ -340,7 +384,7 @@ class State:
         if options.no_ticket:
             return None
         if options.use_ticket_aead_callback or options.use_ticket_callback:
-            return SharedTickets(self.sessions.ticket_keys, self._suspend)
+            return SharedTickets(self.sessions.ticket_keys, self._suspend, options.skip_ticket)
         return self.sessions.ticket_keys
 
     # -- identities ------------------------------------------------------------------------------
@@ -354,7 +398,17 @@ class State:
         return credentials
 
     def _load_identities(self) -> list[tuple[int, Identity]]:
-        return [(number, self._load(credential)) for number, credential in self._credentials()]
+        found = [(number, self._load(credential)) for number, credential in self._credentials()]
+        leaves = {identity.chain[:1] for _, identity in found}
+        for number, credential in enumerate(self.options.credentials):
+            if credential.kind == "delegated":
+                chain = chain_of(credential.cert_file)
+                if chain[:1] not in leaves:
+                    if any(other.kind == "rpk" for other in self.options.credentials):
+                        raise Unimplemented("keys alone beside a certificate whose key is not here")
+                    leaves.add(chain[:1])
+                    found.append((number, Identity(chain, OutOfReach())))
+        return found
 
     def _load(self, credential: Credential) -> Identity:
         with open(credential.key_file, "rb") as file:
@@ -374,19 +428,17 @@ class State:
         return Identity(chain_of(credential.cert_file), signer, **given)
 
     def _delegations(self) -> list[DelegatedCredential]:
-        """Delegated credentials; each belongs to a certificate that is there as well."""
+        """Delegated credentials."""
         found = []
         for number, credential in enumerate(self.options.credentials):
             if credential.kind != "delegated":
                 continue
             leaf = chain_of(credential.cert_file)[0]
-            if all(leaf not in identity.chain[:1] for _, identity in self._identities):
-                raise Unimplemented("a delegated credential comes with its certificate and its key")
             with open(credential.key_file, "rb") as file:
                 key = load_pem_private_key(file.read(), None)
             signer = Signer(key, (), self._suspend, lambda number=number: self._note(number))
-            parsed = DelegatedCredential.parse(credential.delegated_credential)
-            found.append(replace(parsed, signer=signer, leaf=leaf))
+            loaded = DelegatedCredential.load(credential.delegated_credential, leaf, key)
+            found.append(replace(loaded, signer=signer))
         return found
 
     def _note(self, number: int) -> None:
@@ -438,6 +490,10 @@ class State:
         if self.options.expect_ocsp_response and not peer.staple:
             raise RuntimeError("there is no staple to be verified")
         options = self.retry if self._approved else self.options
+        matters = options.verify_peer or options.use_custom_verify_callback
+        if options.verify_fail and not (matters or options.accepted_peer_cert_types):
+            self.verification_failed = True  # and it is for the application to make of it what
+            return  # it likes
         self._approved = not options.verify_fail
         if options.verify_fail:
             if options.use_custom_verify_callback:
@@ -476,7 +532,7 @@ class State:
             stapled = Identity(identity.chain, identity.signer, staple=staple)
             self._identities.append((self._identities[0][0], stapled))
             return stapled
-        if any(credential.must_match_issuer for _, credential in self._credentials()):
+        if any(credential.must_match_issuer for credential in options.credentials):
             authorities = hello.hello.extensions.get(CERTIFICATE_AUTHORITIES) or ()
             identities = [identity for identity in self._issued_by(authorities)]
             if not identities:
@@ -489,7 +545,9 @@ class State:
     def _issued_by(self, authorities: Sequence[bytes]) -> list[Identity]:
         """The identities but for those that the other side's authorities rule out."""
         numbers = {
-            number for number, credential in self._credentials() if not credential.must_match_issuer
+            number
+            for number, credential in [*enumerate(self.options.credentials), *self._credentials()]
+            if not credential.must_match_issuer
         }
         return [
             identity
@@ -501,8 +559,16 @@ class State:
             )
         ]
 
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        """The observer."""
+        self.messages.append(f"{'write' if sent else 'read'} hs {kind}")
+
     def _select_identity(self, query: CertificateQuery) -> Identity | None:
         options = self.options
+        self.asked = True
+        if options.expect_certificate_types:
+            if bytes(query.certificate_types or ()) != options.expect_certificate_types:
+                raise RuntimeError(f"the server takes the types {query.certificate_types}")
         if options.expect_client_ca_list:
             names = ",".join(name.hex() for name in query.authorities) or "<EMPTY>"
             if names != options.expect_client_ca_list.lower().replace("<empty>", "<EMPTY>"):
@@ -585,6 +651,8 @@ def cipher_suites(text: str) -> list[int]:
     names = {suite.code.name: code for code, suite in SUITES.items()}
     names |= {suite.openssl_name: code for code, suite in SUITES.items()}
     suites = [code for code, suite in SUITES.items() if suite.version == ProtocolVersion.TLSv1_3]
+    if text.startswith("DEFAULT"):
+        return [*suites, *(cipher_list(text) or ())]
     for name in text.split(":"):
         if name not in names:
             raise Unimplemented(f"the cipher suite {name} is not among ours")

@@ -64,6 +64,7 @@ class Options:
     check_close_notify: bool = False
     send_alert: bool = False
     read_size: int = 512
+    peek_then_read: bool = False
     key_update: bool = False
     key_update_before_read: bool = False
     export_keying_material: int = 0
@@ -118,7 +119,14 @@ class Options:
     install_ddos_callback: bool = False
     fail_ddos_callback: bool = False
     enable_grease: bool = False
+    no_legacy_server_connect: bool = False
+    max_cert_list: int = 0
+    max_send_fragment: int = 0
+    use_client_ca_list: str = ""
+    install_cert_compression_algs: bool = False
+    install_one_cert_compression_alg: int = 0
     no_ticket: bool = False
+    skip_ticket: bool = False
     resumption_delay: int = 0
     enable_early_data: bool = False
     use_ticket_callback: bool = False
@@ -148,6 +156,8 @@ class Options:
     expect_no_peer_cert: bool = False
     expect_server_name: str = ""
     expect_no_server_name: bool = False
+    expect_msg_callback: str = ""
+    expect_certificate_types: bytes = b""
     expect_alpn: str = ""
     expect_advertised_alpn: str = ""
     expect_client_ca_list: str = ""
@@ -157,6 +167,7 @@ class Options:
     expect_ticket_supports_early_data: bool = False
     expect_verify_result: bool = False
     expect_ticket_renewal: bool = False
+    expect_session_id: bool = False
     expect_no_session_id: bool = False
     expect_accept_early_data: bool = False
     expect_reject_early_data: bool = False
@@ -201,7 +212,9 @@ _SWITCHES = """
     expect-ticket-supports-early-data expect-verify-result enable-early-data
     expect-extended-master-secret expect-ticket-renewal expect-accept-early-data
     expect-reject-early-data expect-no-offer-early-data use-ticket-callback
-    use-ticket-aead-callback enable-ocsp-stapling enable-signed-cert-timestamps
+    use-ticket-aead-callback skip-ticket expect-session-id peek-then-read
+    no-legacy-server-connect install-cert-compression-algs
+    enable-ocsp-stapling enable-signed-cert-timestamps
     use-ocsp-callback set-ocsp-in-callback decline-ocsp-callback fail-ocsp-callback
     permute-extensions expect-no-session-id reverify-on-resume
     enable-ech-grease reject-unusable-ech-config expect-ech-accept expect-no-ech-retry-configs
@@ -218,6 +231,10 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "shim-initial-write": _text,
     "repeat-shim-initial-write": _number,
     "read-size": _number,
+    "max-cert-list": _number,
+    "max-send-fragment": _number,
+    "use-client-ca-list": _text,
+    "install-one-cert-compression-alg": _number,
     "export-keying-material": _number,
     "export-label": _text,
     "export-context": _text,
@@ -237,6 +254,8 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "expect-peer-signature-algorithm": _number,
     "expect-peer-cert-file": _text,
     "expect-server-name": _text,
+    "expect-msg-callback": _text,
+    "expect-certificate-types": _binary,
     "expect-alpn": _text,
     "expect-advertised-alpn": _text,
     "expect-client-ca-list": _text,
@@ -333,9 +352,15 @@ def _no_key_shares(options: Options, _: str) -> None:
 
 
 def _nothing(options: Options, value: str) -> None:
-    """What is so anyway: renegotiation is never taken up, hints come from another process that
-    there is not, and AES is preferred whatever the processor has.
+    """What is so anyway: renegotiation is never taken up, a session that is resumed gets another
+    ticket, hints come from another process that there is not, and AES is preferred whatever the
+    processor has.
     """
+
+
+def _no_renegotiations(options: Options, value: str) -> None:
+    if int(value):
+        raise Unimplemented("renegotiation is not spoken")
 
 
 def _field(name: str) -> str:
@@ -367,6 +392,8 @@ def _table() -> dict[str, tuple[int, Callable[[Options, str], None]]]:
     table["-no-key-shares"] = 0, _no_key_shares
     table["-allow-hint-mismatch"] = 0, _nothing
     table["-renegotiate-ignore"] = 0, _nothing
+    table["-expect-total-renegotiations"] = 1, _no_renegotiations
+    table["-renew-ticket"] = 0, _nothing
     table["-expect-cipher-no-aes"] = 1, _nothing
     return table
 

@@ -175,6 +175,8 @@ class Exchange:
         except UsageError as error:
             if options.ech_config_list and isinstance(error.__cause__, DecodeError):
                 raise Refused(":INVALID_ECH_CONFIG_LIST:") from error
+            if error.reason and any(c.kind == "delegated" for c in options.credentials):
+                raise Refused(f":{error.reason}:") from error
             if options.ech_config_list and options.reject_unusable_ech_config:
                 raise Refused(":UNUSABLE_ECH_CONFIG_LIST:") from error
             raise
@@ -226,6 +228,7 @@ class Exchange:
             return
         self.transfer()
         self.check_session()
+        self.check_messages()
         self.shut_down()
 
     # -- the handshake -----------------------------------------------------------------------------
@@ -294,6 +297,11 @@ class Exchange:
             # What that leads to, an answer to a KeyUpdate, leaves with what is written next.
             self._take(self.wire.receive_record())
             self._do_chores()
+        if self.options.peek_then_read:
+            peeked = connection.peek(size)
+            if (data := connection.read(size)) != peeked:
+                raise Unmet(f"what was peeked at is not what was read: {peeked!r}, {data!r}")
+            return data
         return connection.read(size)
 
     def _do_chores(self) -> None:
@@ -458,6 +466,11 @@ class Exchange:
         if options.expect_verify_result:
             verified = self.state.verified > 0 or result.resumed or result.peer is None
             check("whether the peer was verified", verified, True)
+            if not result.resumed:
+                failed = self.state.verification_failed
+                check("whether verification failed", failed, options.verify_fail)
+        if options.expect_certificate_types:
+            check("whether the server asked for a certificate", self.state.asked, True)
         wanted = self.resumed and not options.expect_session_miss
         check("whether the session was resumed", result.resumed, wanted)
         if options.expect_selected_credential is not None:
@@ -465,6 +478,8 @@ class Exchange:
             if used is None and result.identity is None and not options.credential.given:
                 used = -1  # none at all
             check("the credential", used, options.expect_selected_credential)
+        if options.expect_session_id and not len(self.state.sessions.store):
+            raise Unmet("the session was to be kept by its number")
         if options.expect_no_session_id and getattr(self.config, "session_store", None):
             raise Unmet("a server that keeps no sessions by number has a store for them")
         if options.server and not self.state.selected:
@@ -493,6 +508,14 @@ class Exchange:
         told = status.value if status is not None else None
         if told != {"accept": "accepted"}.get(reason, reason):
             raise Unmet(f"what became of early data is {told!r}, and {reason!r} was expected")
+
+    def check_messages(self) -> None:
+        """What has passed: an observer is told of handshake messages, and of nothing else."""
+        expected = self.options.expect_msg_callback
+        if expected:
+            wanted = [line for line in expected.splitlines() if " hs " in line]
+            if self.state.messages != wanted:
+                raise Unmet(f"the messages are {self.state.messages}, not {wanted}")
 
     def check_session(self) -> None:
         """What tickets a client has got by now."""

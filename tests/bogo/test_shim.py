@@ -317,14 +317,30 @@ def test_own_alert_is_sent(driver: Driver, material: Material) -> None:
     assert driver.outcome() == Outcome(0, "")
 
 
+MESSAGES = """write hs 1
+read hs 2
+write ccs
+read hs 8
+read hs 11
+read hs 15
+read hs 20
+write hs 20
+read hs 4
+read hs 4
+"""
 MET = [
     ("-expect-version", "772"),
     ("-expect-curve-id", str(int(NamedGroup.X25519))),
     ("-expect-no-hrr",),
     ("-expect-server-name", "example.com"),
     ("-expect-alpn", "foo"),
+    ("-verify-fail", "-expect-verify-result"),  # without -verify-peer, it does not matter
+    ("-peek-then-read",),
+    ("-expect-msg-callback", MESSAGES),
 ]
 UNMET = [
+    ("-expect-msg-callback", "write hs 1\nread hs 2\n"),
+    ("-expect-certificate-types", "AQ=="),
     ("-expect-version", "771"),
     ("-expect-cipher", "1"),
     ("-expect-curve-id", str(int(NamedGroup.SECP256R1))),

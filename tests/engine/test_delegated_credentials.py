@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aiotls import ClientConfig, Identity, ProtocolError, ServerConfig, UsageError
 from aiotls.delegation import DELEGATION_USAGE, DelegatedCredential
@@ -147,3 +148,35 @@ def test_it_round_trips() -> None:
     parsed = DelegatedCredential.parse(credential.encode())
     assert parsed == replace(credential, signer=None, leaf=b"")
     assert ext.DELEGATED_CREDENTIAL_CERTIFICATE.type == ExtensionType.DELEGATED_CREDENTIAL
+
+
+def test_a_credential_from_elsewhere_is_loaded(taking: ClientConfig) -> None:
+    key = KEYS["p256"]
+    data = DelegatedCredential.issue(IDENTITY, key).encode()
+    loaded = DelegatedCredential.load(data, IDENTITY.chain[0], key)
+    pair = handshake(taking, loaded).check()
+    peer = pair.client.established.peer if pair.client.established else None
+    assert peer is not None
+    assert peer.scheme == SignatureScheme.ecdsa_secp256r1_sha256
+
+
+def test_a_credential_with_another_key_is_the_callers_mistake() -> None:
+    data = DelegatedCredential.issue(IDENTITY, KEYS["p256"]).encode()
+    with pytest.raises(UsageError, match="not the one that was delegated to"):
+        DelegatedCredential.load(data, IDENTITY.chain[0], KEYS["ed25519"])
+
+
+def test_a_credential_for_an_rsae_key_is_not_loaded() -> None:
+    """RFC 9345, section 4.1.3: keys of rsaEncryption MUST NOT be delegated to."""
+    key = rsa.generate_private_key(65537, 2048)
+    credential = DelegatedCredential.issue(IDENTITY, KEYS["p256"])
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    forged = replace(credential, scheme=SignatureScheme.rsa_pss_rsae_sha256, public_key=spki)
+    with pytest.raises(UsageError, match="rsa_pss_rsae_sha256"):
+        DelegatedCredential.load(forged.encode(), IDENTITY.chain[0], key)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 9, b"junk" * 40])
+def test_what_is_no_credential_is_not_loaded(data: bytes) -> None:
+    with pytest.raises(UsageError, match="no delegated credential"):
+        DelegatedCredential.load(data, IDENTITY.chain[0], KEYS["p256"])

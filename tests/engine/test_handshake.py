@@ -13,6 +13,7 @@ from aiotls import (
     ClientAuth,
     ClientConfig,
     Identity,
+    ProtocolError,
     RevocationLists,
     ServerConfig,
     TLSConnection,
@@ -24,6 +25,7 @@ from aiotls.crypto.groups import GROUPS
 from aiotls.crypto.suites import TLS12_SUITES, TLS13_SUITES
 from aiotls.enums import (
     GREASE_VALUES,
+    Alert,
     CipherSuite,
     ExtensionType,
     NamedGroup,
@@ -366,6 +368,71 @@ def test_a_client_is_told_which_authorities_count(
     names = tuple(c.subject.public_bytes() for c in client_trust.certificates)
     assert query.authorities == (names if named else ())
     assert query.server_name == "localhost"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("names", [(b"0\0a", b"0\2abc"), ()], ids=["some", "none"])
+def test_a_server_may_name_other_authorities_than_it_has_anchors(
+    client: ClientConfig,
+    server: ServerConfig,
+    client_trust: TrustStore,
+    client_identity: Identity,
+    version: ProtocolVersion,
+    names: tuple[bytes, ...],
+) -> None:
+    queries = []
+
+    def choose(query: CertificateQuery) -> Identity:
+        queries.append(query)
+        return client_identity
+
+    server = server.replace(
+        client_auth=ClientAuth.REQUIRED, trust=client_trust, certificate_authorities=names
+    )
+    connect(client.replace(select_identity=choose, max_version=version), server).check()
+    assert queries[0].authorities == names
+
+
+@pytest.mark.parametrize("names", [["CN=someone"], [b""], [bytes(5000), bytes(5000)]])
+def test_authorities_that_cannot_be_named(server: ServerConfig, names: list[bytes]) -> None:
+    with pytest.raises(UsageError, match="certificate_authorities"):
+        server.replace(certificate_authorities=names)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_ticket_keys_may_give_no_ticket(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    """RFC 8446, section 4.6.1: none at all; RFC 5077, section 3.3: an empty one."""
+
+    class Full:
+        def seal(self, state: bytes) -> bytes:
+            return b""
+
+        def open(self, ticket: bytes) -> None:
+            raise AssertionError("there is no ticket to be opened")
+
+    client = client.replace(max_version=version)
+    for _ in range(2):
+        pair = connect(client, server.replace(ticket_keys=Full())).check()
+        assert pair.client.established is not None
+        assert not pair.client.established.resumed
+        assert pair.client.error is None
+
+
+def test_a_ticket_that_is_too_long_is_the_keys_mistake(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    class Long:
+        def seal(self, state: bytes) -> bytes:
+            return bytes(0x10000)
+
+        def open(self, ticket: bytes) -> None:
+            return None
+
+    pair = connect(client, server.replace(ticket_keys=Long()))
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.INTERNAL_ERROR
 
 
 @pytest.mark.parametrize("version", VERSIONS)

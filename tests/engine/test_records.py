@@ -132,6 +132,56 @@ def test_a_record_over_ones_own_limit_is_refused(
     client_dies(pair, pair.server.data_to_send(), Alert.RECORD_OVERFLOW)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_is_sent_in_larger_pieces_than_max_fragment(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    """Handshake messages in the clear as well as data, on both sides; the peer's limit, too."""
+    overhead = 24
+    client = client.replace(max_version=version, max_fragment=700, record_size_limit=5000)
+    pair = connect(client, server.replace(max_fragment=512)).check()
+    for side, peer, limit in ((pair.server, pair.client, 512), (pair.client, pair.server, 700)):
+        side.write(bytes(20_000))
+        stream = side.data_to_send()
+        peer.receive_data(stream)
+        assert peer.read() == bytes(20_000)
+        assert max(lengths(stream)) in range(limit, limit + overhead + 1)
+    assert max(lengths(bytes(pair.to_client))) in range(512, 512 + overhead + 1)
+    assert max(lengths(bytes(pair.to_server))) <= 700 + overhead
+
+
+def test_the_selected_configuration_decides_on_the_pieces(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    small = server.replace(max_fragment=512)
+    pair = connect(client, server.replace(select=lambda hello: small)).check()
+    assert max(lengths(bytes(pair.to_client))) in range(512, 512 + 25)
+
+
+@pytest.mark.parametrize("size", [0, 511, 16_385])
+def test_a_fragment_of_no_possible_size_is_the_callers_mistake(size: int) -> None:
+    with pytest.raises(UsageError, match="max_fragment"):
+        ClientConfig(max_fragment=size)
+
+
+def test_peeking_leaves_the_data_where_it_is(pair: Pair) -> None:
+    assert pair.server.peek(10) == b""
+    for chunk in (b"one", b"two", b"three"):
+        pair.client.write(chunk)
+    pair.server.receive_data(pair.client.data_to_send())
+    assert [pair.server.peek(size) for size in (0, 2, 3, 5, 99)] == [
+        b"",
+        b"on",
+        b"one",
+        b"onetw",
+        b"onetwothree",
+    ]
+    assert pair.server.readable == 11
+    assert pair.server.read() == b"onetwothree"
+    with pytest.raises(UsageError):
+        pair.server.peek(-1)
+
+
 def test_tampering_is_noticed(pair: Pair) -> None:
     pair.server.write(b"the answer")
     stream = bytearray(pair.server.data_to_send())

@@ -65,6 +65,30 @@ def test_without_the_extended_secret_the_two_sides_do_not_agree(
     assert not pair.server.handshake_complete
 
 
+without_rfc5746 = on(
+    ServerHello, lambda m: with_extensions(m, drop=(ExtensionType.RENEGOTIATION_INFO,))
+)
+
+
+def test_a_server_that_may_renegotiate_insecurely_is_refused(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5746, section 4.1: it may be continuing a connection that an attacker has begun."""
+    pair = connect(client12, server, server_sends=without_rfc5746)
+    rejected_by_client(pair, Alert.HANDSHAKE_FAILURE, "UNSAFE_LEGACY_RENEGOTIATION_DISABLED")
+    allowed = client12.replace(dangerous_allow_legacy_servers=True)
+    connect(allowed, server, server_sends=without_rfc5746).check()
+
+
+def test_a_server_that_resumes_insecurely_is_refused(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5746, section 3.5: a resumed session is a connection of its own."""
+    connect(client12, server).check()
+    pair = connect(client12, server, server_sends=without_rfc5746)
+    rejected_by_client(pair, Alert.HANDSHAKE_FAILURE, "UNSAFE_LEGACY_RENEGOTIATION_DISABLED")
+
+
 def test_a_client_of_long_ago_gets_no_session(client12: ClientConfig, kept: ServerConfig) -> None:
     """RFC 7627, section 5.4: what could not be resumed safely is not kept at all."""
     answers: list[ServerHello] = []
