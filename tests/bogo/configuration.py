@@ -404,8 +404,6 @@ class State:
             if credential.kind == "delegated":
                 chain = chain_of(credential.cert_file)
                 if chain[:1] not in leaves:
-                    if any(other.kind == "rpk" for other in self.options.credentials):
-                        raise Unimplemented("keys alone beside a certificate whose key is not here")
                     leaves.add(chain[:1])
                     found.append((number, Identity(chain, OutOfReach())))
         return found
