@@ -11,6 +11,7 @@ from .gnutls import GnuTLS
 from .golang import Go
 from .java import Java
 from .node import Node
+from .nss import NSS
 from .openssl import OpenSSL
 from .peer import Peer
 from .pyopenssl import PyOpenSSL
@@ -30,6 +31,9 @@ PEERS: tuple[Peer, ...] = (
     Node(),
     Java(),
 )
+
+ALSO: tuple[Peer, ...] = (NSS(),)
+"""Further ones, for the features that table.py lists alone."""
 
 CLIENTS = tuple(peer for peer in PEERS if peer.is_client)
 SERVERS = tuple(peer for peer in PEERS if peer.is_server)

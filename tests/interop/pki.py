@@ -26,6 +26,10 @@ class PKI:
     def server(self, kind: str = "p256") -> Credentials:
         return self._credentials(_server(kind), f"server-{kind}")
 
+    def credentials(self, *names: str) -> Credentials:
+        """A server's certificate for other names."""
+        return self._credentials(certificates.leaf(*names, purposes=(SERVER,)), "-".join(names))
+
     def client(self, kind: str = "p256") -> Credentials:
         return self._credentials(_client(kind), f"client-{kind}")
 

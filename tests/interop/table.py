@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .bench import Bench
-from .peers import PEERS
-from .scenarios import boringssl, every, gnutls, go, openssl, pyopenssl, rustls, stdlib, web
+from .peers import ALSO, PEERS
+from .scenarios import boringssl, every, gnutls, go, nss, openssl, pyopenssl, rustls, stdlib, web
 
 Scenario = Callable[[Bench], Awaitable[None]]
 Row = dict[str, "Scenario | str"]
 """What is done with each peer, by its name; a text is the reason why nothing is."""
 
-NAMES = tuple(peer.name for peer in PEERS)
+NAMES = tuple(peer.name for peer in (*PEERS, *ALSO))
 DIRECTIONS = ("client", "server")
 
 
@@ -62,7 +62,9 @@ TABLE: dict[str, dict[str, Row]] = {
     },
     "resumption, TLS 1.2 session ids": {
         "client": with_some(
-            "prefers tickets where they are offered", openssl=openssl.resumes_by_session_id
+            "prefers tickets where they are offered",
+            openssl=openssl.resumes_by_session_id,
+            nss="prefers tickets where they are offered",
         )
         | NO_SERVER,
         "server": all_with(every.is_resumed_by_session_id, rustls=NO_CACHE),
@@ -77,6 +79,7 @@ TABLE: dict[str, dict[str, Row]] = {
             rustls="rtls does not switch it on",
             boringssl="utls does not switch it on",
             java="JSSE has no 0-RTT",
+            nss="selfserv refuses it in its first ten seconds: see the next line",
             **NO_SERVER,
         ),
         "server": with_some(
@@ -87,15 +90,20 @@ TABLE: dict[str, dict[str, Row]] = {
             rustls="rtls does not switch it on",
             boringssl="utls does not switch it on",
             java="JSSE has no 0-RTT",
+            nss=nss.sends_early_data,
         ),
     },
     "0-RTT refused and sent again": {
         "client": with_some(
             "cannot be told to refuse what it has offered",
             openssl=openssl.refuses_early_data,
+            nss=nss.refuses_early_data,
             **NO_SERVER,
         ),
-        "server": with_some("does not send again by itself"),
+        "server": with_some(
+            "does not send again by itself",
+            nss=nss.sends_early_data_again,
+        ),
     },
     "external pre-shared keys": {
         "client": with_some(
@@ -105,6 +113,7 @@ TABLE: dict[str, dict[str, Row]] = {
             go="crypto/tls has none",
             java="JSSE has none",
             node="its keys are those of TLS 1.2 alone",
+            nss="selfserv takes none, from tstclnt neither",
             **NO_SERVER,
         ),
         "server": with_some(
@@ -114,6 +123,7 @@ TABLE: dict[str, dict[str, Row]] = {
             go="crypto/tls has none",
             java="JSSE has none",
             node="its keys are those of TLS 1.2 alone",
+            nss=nss.client_knows_a_key,
         ),
     },
     "post-handshake authentication": {
@@ -127,6 +137,7 @@ TABLE: dict[str, dict[str, Row]] = {
             rustls="rustls refuses it",
             boringssl="BoringSSL refuses it",
             java="JSSE refuses it",
+            nss=nss.asks_later,
             **NO_SERVER,
         ),
         "server": with_some(
@@ -140,6 +151,7 @@ TABLE: dict[str, dict[str, Row]] = {
             rustls="rustls refuses it",
             boringssl="BoringSSL refuses it",
             java="JSSE refuses it",
+            nss=nss.answers_later,
         ),
     },
     "OCSP staples": {
@@ -152,6 +164,7 @@ TABLE: dict[str, dict[str, Row]] = {
             java="JSSE fetches its own from a responder, and has no place for one",
             pyopenssl=UNTRIED,
             node=UNTRIED,
+            nss=nss.staples,
             **NO_SERVER,
         ),
         "server": with_some(
@@ -163,34 +176,58 @@ TABLE: dict[str, dict[str, Row]] = {
             pyopenssl=UNTRIED,
             node=UNTRIED,
             java=UNTRIED,
+            nss=nss.takes_a_staple,
         ),
     },
     "certificate timestamps": {
-        "client": with_some(UNUSED, go=go.staples, **NO_SERVER),
-        "server": with_some(UNUSED, go=go.takes_a_staple),
+        "client": with_some(
+            UNUSED, go=go.staples, nss="selfserv has no place for them", **NO_SERVER
+        ),
+        "server": with_some(
+            UNUSED,
+            go=go.takes_a_staple,
+            nss=nss.takes_a_staple,
+        ),
     },
     "certificate compression": {
-        "client": with_some("its build or its version sends none", **NO_SERVER),
+        "client": with_some(
+            "its build or its version sends none", nss="its version, 3.87, has none", **NO_SERVER
+        ),
         "server": with_some(
             "its build or its version asks for none",
             boringssl=boringssl.browsers_take_compressed_certificates,
+            nss="its version, 3.87, has none",
         ),
     },
     "raw public keys": {
         "client": with_some(
-            "its interface or its version has none", gnutls=gnutls.shows_a_raw_key, **NO_SERVER
+            "its interface or its version has none",
+            gnutls=gnutls.shows_a_raw_key,
+            nss="has none",
+            **NO_SERVER,
         ),
         "server": with_some(
-            "its interface or its version has none", gnutls=gnutls.client_shows_a_raw_key
+            "its interface or its version has none",
+            gnutls=gnutls.client_shows_a_raw_key,
+            nss="has none",
         ),
     },
     "delegated credentials": {
-        "client": with_some("has none", **NO_SERVER),
-        "server": with_some("has none"),
+        "client": with_some("has none", nss="selfserv cannot be given one", **NO_SERVER),
+        "server": with_some(
+            "has none",
+            nss=nss.takes_a_delegated_key,
+        ),
     },
     "record_size_limit": {
-        "client": with_some("has none", gnutls=gnutls.keeps_to_our_limit, **NO_SERVER),
-        "server": with_some("has none", gnutls=gnutls.client_keeps_to_our_limit),
+        "client": with_some(
+            "has none", gnutls=gnutls.keeps_to_our_limit, nss=nss.keeps_to_our_limit, **NO_SERVER
+        ),
+        "server": with_some(
+            "has none",
+            gnutls=gnutls.client_keeps_to_our_limit,
+            nss=nss.client_keeps_to_our_limit,
+        ),
     },
     "exporters": {
         "client": with_some(
@@ -200,6 +237,7 @@ TABLE: dict[str, dict[str, Row]] = {
             pyopenssl=pyopenssl.exports_as_server,
             go=go.exports_as_server,
             node=UNTRIED,
+            nss=nss.exports_as_server,
             **NO_SERVER,
         ),
         "server": with_some(
@@ -209,18 +247,40 @@ TABLE: dict[str, dict[str, Row]] = {
             pyopenssl=pyopenssl.exports_as_client,
             go=go.exports_as_client,
             node=UNTRIED,
+            nss=nss.exports_as_client,
         ),
     },
     "Encrypted Client Hello": {
-        "client": with_some(UNUSED, go=go.takes_an_encrypted_hello, **NO_SERVER),
-        "server": with_some(UNUSED, go=go.sends_an_encrypted_hello),
+        "client": with_some(
+            UNUSED, go=go.takes_an_encrypted_hello, nss=nss.takes_an_encrypted_hello, **NO_SERVER
+        ),
+        "server": with_some(
+            UNUSED,
+            go=go.sends_an_encrypted_hello,
+            nss=nss.sends_an_encrypted_hello,
+        ),
+    },
+    "keys for Encrypted Client Hello that are gone": {
+        "client": with_some(
+            UNUSED, go=go.takes_an_encrypted_hello, nss=nss.takes_an_encrypted_hello, **NO_SERVER
+        ),
+        "server": with_some(UNUSED, nss=nss.is_told_our_newer_keys),
     },
     "tls-unique": {
         "client": with_some(
-            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=stdlib.binds_as_server, **NO_SERVER
+            UNUSED,
+            gnutls=UNTRIED,
+            pyopenssl=UNTRIED,
+            stdlib=stdlib.binds_as_server,
+            nss="its programs do not print it",
+            **NO_SERVER,
         ),
         "server": with_some(
-            UNUSED, gnutls=UNTRIED, pyopenssl=UNTRIED, stdlib=stdlib.binds_as_client
+            UNUSED,
+            gnutls=UNTRIED,
+            pyopenssl=UNTRIED,
+            stdlib=stdlib.binds_as_client,
+            nss="its programs do not print it",
         ),
     },
 }

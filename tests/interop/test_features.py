@@ -8,11 +8,11 @@ import pytest
 
 from .bench import Bench
 from .peer import Peer
-from .peers import PEERS
+from .peers import ALSO, PEERS
 from .pki import PKI
 from .table import DIRECTIONS, ELSEWHERE, NAMES, TABLE, Scenario, cell_of, identifier, scenarios
 
-BY_NAME = {peer.name: peer for peer in PEERS}
+BY_NAME = {peer.name: peer for peer in (*PEERS, *ALSO)}
 HERE = Path(__file__).parent
 
 
