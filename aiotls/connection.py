@@ -407,13 +407,36 @@ class TLSConnection:
         """The data phase: every record that *data* completes."""
         if self.peer_closed or self.error is not None:
             return  # 6.1: what comes after close_notify is ignored
+        reader, rest = self._reader, memoryview(data)
         try:
-            self._take_records(self._reader.records(data))
+            while reader.buffered:
+                record, rest = reader.complete(rest)
+                if record is None:
+                    return
+                if not self._take_records((record,)):
+                    return
+            post = self._post
+            if post is None or not post.interrupted:
+                rest = self._take_run(rest)
+            self._take_records(reader.records(rest) if rest else ())
         except Exception as error:
             failure = self._fail(error)
             raise failure from failure.__cause__
 
-    def _take_records(self, records: Iterable[tuple[int, bytes]]) -> None:
+    def _take_run(self, data: memoryview) -> memoryview:
+        """What is plain application data is opened in one go; returns what comes behind it."""
+        plaintext = self._plaintext
+        known = len(plaintext)
+        rest = self._reader.run(data, plaintext)
+        if len(plaintext) > known:
+            self._readable += sum(map(len, plaintext[known:] if known else plaintext))
+            self._empty_records = 0
+            if self._post is not None:
+                self._post.data_arrived()
+        return rest
+
+    def _take_records(self, records: Iterable[tuple[int, bytes]]) -> bool:
+        """Each record by its type. False when nothing after these counts."""
         plaintext, post = self._plaintext, self._post
         for kind, content in records:
             if kind == APPLICATION_DATA:
@@ -433,6 +456,7 @@ class TLSConnection:
         if opener.sequence >= opener.limit and not self.close_notify_sent:
             opener.limit = 1 << 62  # one request is enough: the answer brings another opener
             self.key_update(request_peer=True)
+        return not self.peer_closed
 
     def _take_empty_record(self) -> None:
         """RFC 8446, section 5.4 allows them; without end they only cost time."""

@@ -9,20 +9,22 @@ it lies, and keeps nothing but an incomplete last one.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 
-from .crypto.aead import MAX_PLAINTEXT, Opener, Opener13, PlainOpener, PlainSealer, Sealer
+from .crypto.aead import (
+    HEADER,
+    MAX_FRAGMENT,
+    MAX_PLAINTEXT,
+    Opener,
+    Opener13,
+    PlainOpener,
+    PlainSealer,
+    Sealer,
+)
 from .enums import Alert, ContentType
 from .errors import ProtocolError
 
-MAX_FRAGMENT = MAX_PLAINTEXT + 256
-"""RFC 8446, section 5.2: what protection may add is at most 256 bytes."""
-
 APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
-
-_HEADER = struct.Struct(">BBxH")
-"""Content type, the first byte of the version, and the length."""
 
 
 class RecordReader:
@@ -66,6 +68,9 @@ class RecordReader:
         end = 5 + self._measure(buffer, 0)
         if len(buffer) < end:
             return None
+        if len(buffer) == end:  # handed over as it is: a large record is not copied once more
+            self._buffer = bytearray()
+            return self.opener.open(bytes(buffer[:5]), memoryview(buffer)[5:])
         record = bytes(buffer[:end])
         del buffer[:end]
         return self.opener.open(record[:5], record[5:])
@@ -76,7 +81,7 @@ class RecordReader:
         """
         if self._buffer or len(data) < 5:
             return None
-        kind, version, length = _HEADER.unpack_from(data)
+        kind, version, length = HEADER.unpack_from(data)
         if kind != APPLICATION_DATA or version != 3 or not length == len(data) - 5 <= MAX_FRAGMENT:
             return None
         return self.opener.open(data[:5], data[5:])
@@ -89,20 +94,38 @@ class RecordReader:
         """
         return self._records(data) if (record := self.single(data)) is None else (record,)
 
-    def _records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
-        buffer = self._buffer
-        position, end = 0, len(data)
-        while buffer:
+    def complete(self, data: memoryview) -> tuple[tuple[int, bytes] | None, memoryview]:
+        """The record that has begun to arrive, completed out of *data*; and what is behind it.
+
+        None for the record means that all of *data* was kept, and is not enough.
+        """
+        buffer = self._buffer  # not replaced before there is a record
+        while True:
             need = 5 if len(buffer) < 5 else 5 + self._measure(buffer, 0)
             missing = need - len(buffer)
             if missing > 0:
-                buffer += data[position : position + missing]
-                position = min(position + missing, end)
+                buffer += data[:missing]
+                data = data[missing:]
                 if len(buffer) < need:
-                    return
-            if len(buffer) >= 5 and (record := self.next()) is not None:
-                yield record
+                    return None, data
+            if need > 5 or missing <= 0:
+                return self.next(), data
+
+    def run(self, data: memoryview, into: list[bytes]) -> memoryview:
+        """Puts the contents of the records of application data that *data* begins with at the end
+        of *into*, and returns the rest, which may be anything. Only with nothing buffered.
+        """
+        position = self.opener.open_run(data, 0, into)
+        return data[position:] if position else data
+
+    def _records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
         view = memoryview(data)
+        while self._buffer:
+            record, view = self.complete(view)
+            if record is None:
+                return
+            yield record
+        position, end = 0, len(view)
         while end - position >= 5:
             length = self._measure(view, position)
             start = position + 5
@@ -112,12 +135,12 @@ class RecordReader:
             yield self.opener.open(bytes(view[position:start]), view[start:position_next])
             position = position_next
         if position < end:
-            buffer += view[position:]
+            self._buffer += view[position:]
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""
         if len(data) >= position + 5:
-            kind, version, length = _HEADER.unpack_from(data, position)
+            kind, version, length = HEADER.unpack_from(data, position)
             if version == 3 and 20 <= kind <= 23 and length <= MAX_FRAGMENT:
                 self.established = True
                 return length  # type: ignore[no-any-return]

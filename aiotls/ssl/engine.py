@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..config import ClientAuth, Config
 from ..connection import TLSConnection
+from ..crypto.aead import MAX_PLAINTEXT
 from ..enums import NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import TLSError, UsageError
 from ..inspection import certificate_dict, cipher_of, version_of
@@ -399,10 +400,21 @@ class BufferEngine(Engine):
 
         Raises SSLWantReadError where nothing has come, SSLEOFError where nothing will.
         """
-        connection = self.connection
+        connection, incoming = self.connection, self.incoming
         if not connection.readable:
             if not connection.handshake_complete:
                 self.do_handshake()
+            elif buffer is None and size >= MAX_PLAINTEXT:
+                # As the event loops' own TLS asks: one record, and then whether there is more.
+                if incoming.pending:
+                    try:
+                        data = connection.take_record(incoming.read())
+                    except TLSError:  # it is in connection.error
+                        data = None
+                    if data is not None:
+                        return data
+                elif not (incoming.eof or connection.peer_closed or connection.error):
+                    raise errors.want_read()
             self._exchange()
             if not connection.readable:
                 if size == 0 and buffer is None:
@@ -436,15 +448,26 @@ class BufferEngine(Engine):
 
     def write(self, data: Any) -> int:
         """Seals *data* into the outgoing buffer, all of it."""
+        # The event loops' own TLS calls this for every small write: what is usual comes first,
+        # and is all that there is to it.
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        try:
+            sealed = self.connection.seal(data)
+        except UsageError:
+            sealed = self._seal_unusual(data)
+        self.outgoing.write(sealed)
+        return len(data)
+
+    def _seal_unusual(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Before the handshake is complete, which it is made first, or after the end."""
         connection = self.connection
         if not connection.handshake_complete:
             self.do_handshake()
-        view = as_bytes(data)
         try:
-            self.outgoing.write(connection.seal(view))
+            return connection.seal(data)
         except UsageError as error:
             raise refuse_write(connection) from error
-        return len(view)
 
     def shutdown(self) -> None:
         """Sends close_notify, and waits for the peer's: SSLWantReadError until it has come."""

@@ -81,9 +81,11 @@ def failure(reason: str, text: str | None = None, *, library: str = "SSL") -> ss
 
 def want_read() -> ssl.SSLWantReadError:
     """More bytes from the peer are needed."""
-    return make(
-        ssl.SSLWantReadError, ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"
-    )
+    # Raised after each read of the event loops' own TLS: made without make()'s many questions.
+    error = ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+    error.library = error.reason = None  # type: ignore[assignment]
+    error.hint = None  # type: ignore[attr-defined]
+    return error
 
 
 def want_write() -> ssl.SSLWantWriteError:

@@ -24,9 +24,9 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..crypto.aead import MAX_FRAGMENT
 from ..enums import ProtocolVersion
 from ..errors import TLSError, UsageError
-from ..record import MAX_FRAGMENT
 from . import errors
 from .engine import Engine, as_bytes, check_shutdown, fitting, refuse_write
 
