@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
+from .crypto.aead import PlainOpener, PlainSealer
 from .enums import (
     Alert,
     AlertLevel,
@@ -31,7 +32,15 @@ from .enums import (
     ProtocolVersion,
     Want,
 )
-from .errors import AlertReceived, PassedThrough, ProtocolError, TLSError, Truncated, UsageError
+from .errors import (
+    AlertReceived,
+    PassedThrough,
+    ProtocolError,
+    TLSError,
+    Truncated,
+    UsageError,
+    clear_frames,
+)
 from .handshake import client, exporter, server
 from .handshake.advice import advise
 from .handshake.channel import (
@@ -297,6 +306,8 @@ class TLSConnection:
         self._coroutine = None
         self.want = None
         self._seen = None
+        self._reader.opener, self._writer.sealer = PlainOpener(), PlainSealer()  # no more keys
+        clear_frames(error)
         return error
 
     def _check_alive(self) -> None:

@@ -18,6 +18,8 @@ in :attr:`TLSError.hint` and is shown below the traceback (PEP 678).
 
 from __future__ import annotations
 
+import contextlib
+
 from .enums import Alert
 
 
@@ -135,3 +137,26 @@ class PassedThrough(TLSError):
 
 class UsageError(TLSError, ValueError):
     """A call or an argument that cannot be right, found before anything was sent."""
+
+
+def clear_frames(error: BaseException) -> None:
+    """Empties this package's frames in the tracebacks of *error* and of what it came from.
+
+    A traceback keeps the variables of every frame that it went through, and those of a handshake
+    are its secrets, for as long as someone keeps the error. Files, lines and names stay, and so
+    do the variables of the application's own frames.
+    """
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        item = queue.pop()
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        queue += (item.__cause__, item.__context__)
+        step = item.__traceback__
+        while step is not None:
+            if step.tb_frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+                with contextlib.suppress(RuntimeError):  # it is still running
+                    step.tb_frame.clear()
+            step = step.tb_next

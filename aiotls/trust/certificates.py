@@ -98,6 +98,19 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
         yield PemBlock(match[1].decode("ascii"), match[0], match[2])
 
 
+_BEGINNINGS = (
+    (b"-----begin", "has a line that begins with -----BEGIN, and not the one that ends the block"),
+    (b"-----end", "has the end of a block, and not its beginning"),
+    (b"\xff\xfe", "is UTF-16, as some editors save text: it has to be ASCII or UTF-8"),
+    (b"ssh-", "is a public key of OpenSSH's, which TLS has no use for"),
+    (b"<", "looks like HTML or XML, such as a page that was saved in place of the file"),
+    (b"{", "looks like JSON"),
+    (b"pk\x03\x04", "is a ZIP archive: unpack it first"),
+    (b"\xfe\xed\xfe\xed", "is a Java keystore: keytool -importkeystore converts it to PKCS #12"),
+)
+"""How files begin that are often given by mistake; no more than this is told of one."""
+
+
 def not_pem_hint(data: bytes) -> str:
     """What *data* seems to be, if it is not the PEM that was expected."""
     if not data.strip():
@@ -107,7 +120,12 @@ def not_pem_hint(data: bytes) -> str:
     blocks = sorted({block.label for block in pem_blocks(data)})
     if blocks:
         return f"It holds {', '.join(blocks)}."
-    return f"It has {len(data)} bytes and begins with {data[:24]!r}."
+    for beginning, what in _BEGINNINGS:
+        if data.lstrip()[: len(beginning)].lower() == beginning:
+            return f"It {what}."
+    # Not a word of what stands in it: it may be a key.
+    kind = "text" if data.isascii() else "binary data"
+    return f"It has {len(data)} bytes of {kind}, and no line that begins with -----BEGIN."
 
 
 # -- in words --------------------------------------------------------------------------------------

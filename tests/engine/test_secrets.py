@@ -15,8 +15,17 @@ from aiotls.config import ClientAuth, ExternalPsk
 from aiotls.enums import NamedGroup, ProtocolVersion
 from aiotls.errors import ProtocolError
 from aiotls.sessions import MemorySessionCache, TicketKey, TicketKeyRing
+from aiotls.wire.messages import (
+    Certificate,
+    CertificateVerify,
+    EncryptedExtensions,
+    Finished,
+    Message,
+    ServerHello,
+)
 from tests.engine.pair import Pair, connect
 
+SEALED = ("Opener13", "Sealer13")
 KINDS = ("tls13", "tls12", "retry", "mutual", "resumed", "resumed12")
 KEPT = {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "EXPORTER_SECRET", "CLIENT_RANDOM"}
 """What a connection needs as long as it lives (RFC 8446, sections 7.2 and 7.5; in TLS 1.2 the
@@ -163,6 +172,87 @@ def test_errors_and_logs_show_no_plaintext(
         pair.server.receive_data(bytes(record))
     text = "".join(traceback.format_exception(caught.value))
     hidden(text + repr(pair.server) + repr(caught.value) + caplog.text, secrets)
+
+
+STEPS: tuple[tuple[str, type[Message]], ...] = (
+    ("client", ServerHello),
+    ("client", EncryptedExtensions),
+    ("client", Certificate),
+    ("client", CertificateVerify),
+    ("client", Finished),
+    ("server", Finished),
+)
+
+
+@pytest.mark.parametrize(
+    ("victim", "step"), STEPS, ids=[f"{step.__name__} to the {victim}" for victim, step in STEPS]
+)
+def test_a_failed_handshake_keeps_no_secret(
+    client: ClientConfig, server: ServerConfig, victim: str, step: type[Message]
+) -> None:
+    """Neither in the frames of its error's traceback nor anywhere in the dead connection."""
+    secrets: dict[str, bytes] = {}
+
+    def note(line: str) -> None:
+        label, _, secret = line.split()
+        secrets[label] = bytes.fromhex(secret)
+
+    def spoil(message: Message) -> Message | bytes:
+        raw = message.encode()
+        if not isinstance(message, step):
+            return message
+        return raw[:1] + (len(raw) - 3).to_bytes(3, "big") + raw[4:] + b"\0"
+
+    spoiled = {"server_sends" if victim == "client" else "client_sends": spoil}
+    pair = connect(client.replace(key_log=note), server, **spoiled)
+    dead = pair.client if victim == "client" else pair.server
+    error = pair.client_error if victim == "client" else pair.server_error
+    assert isinstance(error, ProtocolError)
+    own = [
+        frame
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"].startswith("aiotls.")
+    ]
+    names = [frame.f_code.co_name for frame in own]
+    assert "recv" in names, "where it happened is still told"
+    kept = [frame for frame in own if frame.f_locals and "self" not in frame.f_locals]
+    assert not kept
+    error.with_traceback(None)  # it leads to this test, which holds the other side
+    alive = {bytes(i) for i in reachable(dead) if isinstance(i, (bytes, bytearray))}
+    assert not [label for label, secret in secrets.items() if secret in alive]
+
+
+def test_a_connection_that_failed_later_has_no_keys(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    pair = connect(client, server).check()
+    pair.client.write(b"data")
+    record = bytearray(pair.client.data_to_send())
+    record[-1] ^= 1
+    keys = {id(o) for o in reachable(pair.server) if type(o).__name__ in SEALED}
+    assert len(keys) == 2
+    with pytest.raises(ProtocolError):
+        pair.server.receive_data(bytes(record))
+    assert not [o for o in reachable(pair.server) if type(o).__name__ in SEALED]
+    assert pair.server.data_to_send(), "the alert was sealed before"
+
+
+def test_an_application_s_own_frames_are_left_alone(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """Who debugs a hook of its own finds its variables."""
+
+    def verify(peer: object) -> None:
+        found = "what was found"
+        raise RuntimeError(f"no: {len(found)}")
+
+    pair = connect(client.replace(verify=verify), server)
+    assert pair.client_error is not None
+    cause = pair.client_error.__cause__
+    assert isinstance(cause, RuntimeError)
+    frames = [frame for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    assert frames[-1].f_locals["found"] == "what was found"
+    assert not [f for f in frames[:-1] if f.f_locals and "self" not in f.f_locals]
 
 
 def test_keys_of_the_configuration_are_not_shown(

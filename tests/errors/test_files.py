@@ -65,7 +65,7 @@ def test_a_file_that_is_something_else() -> None:
     no_key = "keyfile {!r} has no private key (-----BEGIN PRIVATE KEY-----)"
     error = told("hello.pem", "key.pem")
     assert str(error) == no_certificate.format("hello.pem")
-    assert error.hint == "It has 5 bytes and begins with b'hello'."
+    assert error.hint == ("It has 5 bytes of text, and no line that begins with -----BEGIN.")
     error = told("chain.der", "key.pem")
     assert str(error) == no_certificate.format("chain.der")
     assert error.hint == (

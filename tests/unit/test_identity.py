@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import traceback
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,21 @@ def test_the_leaf_stands_first() -> None:
     assert "has to stand first" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("data", [b"the master key: hunter2", bytes(range(128, 160)), b"A" * 32])
+def test_what_is_no_pem_is_not_shown(data: bytes) -> None:
+    """It may be a key, and errors go into logs."""
+    peer = leaf()
+    for arguments in ((data,), (peer.pem, data)):
+        with pytest.raises(UsageError) as caught:
+            Identity.from_pem(*arguments)
+        text = "".join(traceback.format_exception(caught.value))
+        for start in range(len(data) - 8):
+            part = data[start : start + 8]
+            assert part.decode("latin-1") not in text
+            assert repr(part)[2:-1] not in text
+            assert part.hex() not in text
+
+
 @pytest.mark.parametrize("kind", ["secp256k1", "dsa"])
 def test_keys_that_tls_has_no_scheme_for(kind: str) -> None:
     with pytest.raises(UsageError, match="no signature scheme for a") as caught:
@@ -219,8 +235,13 @@ def test_pem_without_what_is_needed() -> None:
     peer = leaf()
     cases: list[tuple[bytes, bytes | None, str, str | None]] = [
         (b"", None, "the PEM has no certificate", "empty"),
-        (b"hello", None, "the PEM has no certificate", "5 bytes and begins with b'hello'"),
+        (b"hello", None, "the PEM has no certificate", "It has 5 bytes of text, and no line"),
         (peer.der, None, "the PEM has no certificate", "DER"),
+        (b"\x80 binary", None, "the PEM has no certificate", "It has 8 bytes of binary data"),
+        (b"ssh-ed25519 AAAA", None, "the PEM has no certificate", "a public key of OpenSSH's"),
+        (b"\n<!DOCTYPE html>", None, "the PEM has no certificate", "looks like HTML"),
+        (peer.pem[:-20], None, "the PEM has no certificate", "not the one that ends the block"),
+        (peer.pem.decode().encode("utf-16"), None, "the PEM has no certificate", "UTF-16"),
         (peer.key_pem, None, "the PEM has no certificate", "It holds PRIVATE KEY."),
         (peer.pem, None, "the PEM has no private key", "It holds CERTIFICATE."),
         (peer.pem, b"", "the key has no private key", "empty"),
