@@ -1,7 +1,8 @@
 """``aiotls check``: what a server offers, and what is worth changing.
 
 It connects about a dozen times, each time with one thing changed, and tells what it found in
-short, with why it matters. It changes nothing on the server and sends no data.
+short, with why it matters. It changes nothing on the server and sends no data: of 0-RTT it reads
+what tickets allow, of Encrypted Client Hello what the server answers to one that is made up.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from typing import Any
 from ..config import ClientConfig
 from ..crypto.signatures import DEFAULT_SCHEMES
 from ..crypto.suites import TLS12_SUITES, TLS13_SUITES
-from ..enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
-from ..errors import CertificateError, TLSError
+from ..ech import parse_config_list
+from ..enums import CipherSuite, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme
+from ..errors import CertificateError, DecodeError, ECHRejected, TLSError
+from ..sessions import Session
 from ..trace.text import clean
+from ..wire import extensions as ext
+from ..wire.messages import EncryptedExtensions
 from . import report
 from .connect import Target, add_target, close, make_config, open_link, parse_target
 from .main import FAILED, OK, UNVERIFIED, Failure, run_async
@@ -45,6 +50,7 @@ SCHEMES: dict[str, tuple[SignatureScheme, ...]] = {
     "ML-DSA": tuple(s for s in DEFAULT_SCHEMES if s.name.startswith("mldsa")),
 }
 TICKET_WAIT = 0.5
+MOST_TICKETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,8 @@ class _Probe:
 
     def __init__(self, target: Target, config: ClientConfig) -> None:
         self._target = target
-        self._config = config
+        self._ech = config.ech
+        self._config = config = config.replace(ech=None)
         # What a server offers has nothing to do with whether it is to be believed.
         self._blind = config.replace(dangerous_disable_verification=True, session_cache=None)
 
@@ -158,6 +165,9 @@ class _Probe:
             yield await self._suites12()
         yield await self._signatures()
         yield await self._resumption()
+        if new is not None:
+            yield await self._early_data()
+            yield await self._encrypted_hello()
 
     async def _certificate(self) -> AsyncIterator[Finding]:
         now = self._config.clock()
@@ -242,13 +252,7 @@ class _Probe:
     async def _resumption(self) -> Finding:
         config = self._config.replace(dangerous_disable_verification=True)
         try:
-            link = await open_link(self._target, config)
-            try:
-                async with asyncio.timeout(TICKET_WAIT):
-                    await link.reader.read(1)
-            except TimeoutError:
-                pass
-            await close(link)
+            await self._take_tickets(config)
             link = await open_link(self._target, config)
             resumed = report.facts(link.connection)["resumed"]
             await close(link)
@@ -263,6 +267,120 @@ class _Probe:
                 "bytes.",
             )
         return Finding("resumption", GOOD, "sessions are resumed")
+
+    async def _take_tickets(self, config: ClientConfig) -> None:
+        """One connection, as long as it takes for tickets to arrive."""
+        link = await open_link(self._target, config)
+        try:
+            async with asyncio.timeout(TICKET_WAIT):
+                await link.reader.read(1)
+        except TimeoutError:
+            pass
+        finally:
+            await close(link)
+
+    async def _early_data(self) -> Finding:
+        """RFC 8446, section 4.6.1: a ticket says how much; that it is taken, only sending shows."""
+        cache = _Kept()
+        config = self._blind.replace(min_version=ProtocolVersion.TLSv1_3, session_cache=cache)
+        try:
+            await self._take_tickets(config)
+        except (TLSError, OSError):
+            return Finding("0-RTT", NOTE, "could not be found out")
+        if not cache.sessions:
+            return Finding("0-RTT", GOOD, "not offered: no ticket came")
+        limit = max(session.max_early_data for session in cache.sessions)
+        if not limit:
+            return Finding("0-RTT", GOOD, "not offered: its tickets allow no early data")
+        return Finding(
+            "0-RTT",
+            NOTE,
+            f"its tickets allow {limit} bytes of early data",
+            "Whoever records early data can send it again: only requests that may come twice are "
+            "safe in it. Whether the server takes it, and takes it once, is not tried here.",
+        )
+
+    async def _encrypted_hello(self) -> Finding:
+        """RFC 9849, section 7.1: who has keys answers what it cannot decrypt with its configs."""
+        if self._ech is not None:
+            return await self._given_keys()
+        answer = _RetryConfigs()
+        config = self._blind.replace(
+            min_version=ProtocolVersion.TLSv1_3, grease_ech=True, observer=answer
+        )
+        try:
+            link = await open_link(self._target, config)
+        except (TLSError, OSError) as error:
+            return Finding(
+                "ECH",
+                NOTE,
+                f"a made-up Encrypted Client Hello ends the handshake: {error}",
+                "Browsers send one to every server; servers are to pass over what they do not know "
+                "(RFC 9849, section 6.2).",
+            )
+        await close(link)
+        if answer.value is None:
+            return Finding(
+                "ECH",
+                GOOD,
+                "no keys for Encrypted Client Hello were shown; a server that keeps them behind "
+                "another name, or in DNS alone, looks the same",
+            )
+        configs = parse_config_list(answer.value)  # what is malformed has ended the handshake
+        names = sorted({config.public_name for config in configs if config.usable})
+        return Finding(
+            "ECH",
+            GOOD,
+            f"the server has keys: {len(configs)} in its answer to a made-up Encrypted Client "
+            f"Hello, for the public name {', '.join(names) or '(none that is usable)'}; whether "
+            "DNS publishes the same is not looked at",
+        )
+
+    async def _given_keys(self) -> Finding:
+        """With --ech, whether those keys are the server's."""
+        config = self._blind.replace(ech=self._ech, min_version=ProtocolVersion.TLSv1_3)
+        try:
+            link = await open_link(self._target, config)
+        except ECHRejected as error:
+            current = "sent newer ones" if error.retry_configs else "has none to offer"
+            return Finding(
+                "ECH",
+                BAD,
+                f"the server does not decrypt with the keys of --ech, and {current}",
+                "Clients that have the old keys need one more connection, or cannot connect.",
+            )
+        except (TLSError, OSError) as error:
+            return Finding("ECH", BAD, f"the handshake with the keys of --ech fails: {error}")
+        await close(link)
+        return Finding("ECH", GOOD, "the server decrypts with the keys of --ech")
+
+
+class _Kept:
+    """A session cache that keeps what it is given, and gives nothing back."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+
+    def put(self, key: bytes, session: Session) -> None:
+        del self.sessions[: -MOST_TICKETS + 1]
+        self.sessions.append(session)
+
+    def take(self, key: bytes) -> Session | None:
+        return None
+
+
+class _RetryConfigs:
+    """An observer that keeps what the server answers to an encrypted_client_hello."""
+
+    value: bytes | None = None
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        if not sent and kind == HandshakeType.ENCRYPTED_EXTENSIONS:
+            try:
+                extensions = EncryptedExtensions.parse(data[4:]).extensions
+            except DecodeError:
+                return  # the handshake ends by itself
+            self.value = extensions.get(ext.ENCRYPTED_CLIENT_HELLO)
 
 
 def _versions(new: bool, old: bool) -> Finding:
