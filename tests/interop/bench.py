@@ -82,6 +82,15 @@ def ready_guard() -> aiotls.MemoryReplayGuard:
     return guard
 
 
+class RefusingGuard:
+    """A guard that takes every hello for a replay."""
+
+    window = 10.0
+
+    def first_time(self, token: bytes, lifetime: float) -> bool:
+        return False
+
+
 # --- programs, with what they print
 
 

@@ -75,6 +75,7 @@ class Node(Peer):
             options["ecdhCurve"] = ":".join(self.groups[group] for group in settings.groups)
         if settings.suites:
             options["ciphers"] = ":".join(self.suites[suite] for suite in settings.suites)
+        options |= settings.options
         if settings.alpn:
             options["ALPNProtocols"] = settings.alpn
         return [self._program or "node", SOURCE, json.dumps(options)]

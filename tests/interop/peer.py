@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
@@ -61,6 +61,9 @@ class Settings:
 
     extra: tuple[str | Path, ...] = ()
     """Further arguments for a program of ours, further directives for a server that has a file."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further options for a program of ours that takes them by name."""
 
     packed: Path | None = None
     """A PKCS #12 file with one more key, for servers that keep keys in a database."""

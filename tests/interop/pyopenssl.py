@@ -59,7 +59,7 @@ class PyOpenSSL(Peer):
             return "the package pyopenssl is not installed"
         return None
 
-    def context(self, settings: Settings, complaints: _Complaints, *, server_side: bool) -> Any:
+    def context(self, settings: Settings, complaints: Complaints, *, server_side: bool) -> Any:
         from OpenSSL import SSL
 
         context = SSL.Context(SSL.TLS_METHOD)
@@ -100,7 +100,7 @@ class PyOpenSSL(Peer):
         from OpenSSL import SSL
 
         data = bytearray()
-        complaints = _Complaints()
+        complaints = Complaints()
         try:
             with contextlib.ExitStack() as stack:
                 context = self.context(settings, complaints, server_side=False)
@@ -129,7 +129,7 @@ class PyOpenSSL(Peer):
     def serve(self, settings: Settings) -> contextlib.AbstractContextManager[Server]:
         from OpenSSL import SSL
 
-        context = self.context(settings, _Complaints(), server_side=True)
+        context = self.context(settings, Complaints(), server_side=True)
 
         def echo(plain: socket.socket) -> None:
             plain.settimeout(None)
@@ -144,7 +144,7 @@ class PyOpenSSL(Peer):
         return listening_thread(echo)
 
 
-class _Complaints:
+class Complaints:
     """What OpenSSL has found wrong with certificates; its exceptions do not say."""
 
     def __init__(self) -> None:

@@ -7,11 +7,19 @@
 const fs = require('node:fs')
 const tls = require('node:tls')
 
-const { listen, host, port, chain, key, trust, resume, ...rest } = JSON.parse(process.argv[2])
+const { listen, host, port, chain, key, trust, resume, staple, psk, label, ...rest } = JSON.parse(process.argv[2])
 const options = rest
 if (chain) options.cert = fs.readFileSync(chain)
 if (key) options.key = fs.readFileSync(key)
 if (trust) options.ca = fs.readFileSync(trust)
+if (psk) {
+  const known = { psk: Buffer.from(psk.secret, 'hex'), identity: psk.identity }
+  // A server is asked by the identity, a client without one.
+  options.pskCallback = listen
+    ? (_, identity) => identity === psk.identity ? known.psk : null
+    : () => known
+  if (!listen) options.checkServerIdentity = () => undefined
+}
 
 function report (error) {
   process.stderr.write(`error: ${error.code} ${error.message}\n`)
@@ -20,7 +28,13 @@ function report (error) {
 function describe (socket) {
   const group = socket.getEphemeralKeyInfo()?.name ?? ''
   process.stderr.write(
-    `${socket.getProtocol()} ${socket.getCipher().standardName} ${group} alpn=${socket.alpnProtocol}\n`)
+    `${socket.getProtocol()} ${socket.getCipher().standardName} ${group} alpn=${socket.alpnProtocol} ` +
+    `finished=${hex(socket.getFinished())} peer_finished=${hex(socket.getPeerFinished())} ` +
+    `exported=${label ? hex(socket.exportKeyingMaterial(20, label)) : ''}\n`)
+}
+
+function hex (data) {
+  return data?.toString('hex') ?? ''
 }
 
 if (listen) {
@@ -31,6 +45,9 @@ if (listen) {
     socket.pipe(socket)
   })
   server.on('tlsClientError', report)
+  if (staple) {
+    server.on('OCSPRequest', (certificate, issuer, done) => done(null, fs.readFileSync(staple)))
+  }
   server.listen(port, host)
 } else if (resume) {
   // One line there and back; what reads it takes the tickets before it as well.
@@ -50,6 +67,7 @@ function converse (more) {
     process.stdin.pipe(socket)
     socket.pipe(process.stdout)
   })
+  socket.on('OCSPResponse', response => process.stderr.write(`staple=${hex(response)}\n`))
   socket.on('error', error => {
     report(error)
     process.exit(1)

@@ -32,6 +32,7 @@ from ..bench import (
     PSK,
     Bench,
     Hellos,
+    RefusingGuard,
     connected,
     hexadecimal,
     ready_guard,
@@ -70,7 +71,7 @@ async def sends_early_data(bench: Bench) -> None:
 async def sends_early_data_again(bench: Bench) -> None:
     """What the server refused is sent once more, by the client itself."""
     seen = Hellos()
-    config = bench.server(max_early_data=4096, replay_guard=Refusing(), observer=seen)
+    config = bench.server(max_early_data=4096, replay_guard=RefusingGuard(), observer=seen)
     settings = Settings(trust=bench.pki.trust_file, resume=True, extra=("-Z",))
     async with ours.serve(config, http=True) as server:
         outcome = await bench.visit(server.port, settings)
@@ -78,15 +79,6 @@ async def sends_early_data_again(bench: Bench) -> None:
     assert ExtensionType.EARLY_DATA in seen.client.extensions.types
     assert [tls["resumed"] for tls in server.connections] == [False, True]
     assert [tls["early_data"] for tls in server.connections] == [False, False]
-
-
-class Refusing:
-    """A guard that takes every hello for a replay."""
-
-    window = 10.0
-
-    def first_time(self, token: bytes, lifetime: float) -> bool:
-        return False
 
 
 async def client_knows_a_key(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from ..bench import (
     LINE,
     PSK,
     Bench,
+    RefusingGuard,
     connected,
     echoed,
     hexadecimal,
@@ -103,6 +104,22 @@ async def sends_early_data(bench: Bench) -> None:
     assert EARLY.decode() in printed, printed
     assert LINE.decode() in replayed
     assert [tls["early_data"] for tls in server.connections][:2] == [False, True]
+
+
+async def early_data_is_passed_over(bench: Bench) -> None:
+    """What s_client sent early is lost on a server that refuses it, and the rest is not."""
+    config = bench.server(max_early_data=1000, replay_guard=RefusingGuard())
+    session = bench.directory / "session.pem"
+    early = bench.file("early", EARLY)
+    async with ours.serve(config) as server:
+        first = s_client(server.port, bench, "-sess_out", session)
+        assert LINE.decode() in await asyncio.to_thread(talk, *first)
+        second = s_client(server.port, bench, "-sess_in", session, "-early_data", early)
+        printed = await asyncio.to_thread(talk, *second)
+    assert "Early data was rejected" in printed, printed
+    assert LINE.decode() in printed
+    assert EARLY.decode() not in printed
+    assert [tls["resumed"] for tls in server.connections] == [False, True]
 
 
 async def server_knows_a_key(bench: Bench) -> None:
