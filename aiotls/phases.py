@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from .budget import Slot
-from .enums import Want
+from .enums import Alert, Want
 from .errors import AlertReceived, TLSError, Truncated
 from .handshake.advice import advise
 
@@ -419,15 +419,22 @@ class Handshake(Phase):
         self.failed(error)
         Linger(transport, error, self._over).begin(below)
 
-    def give_up(self, error: BaseException) -> None:
-        """Ends an unfinished handshake, with a last word to the peer, but without lingering."""
+    def give_up(self, error: BaseException, alert: Alert | None = None) -> None:
+        """Ends an unfinished handshake, with a last word to the peer, but without lingering.
+
+        That is *alert*, or else what RFC 8446, section 6.1 has for a handshake that is not
+        wanted any more: user_canceled and close_notify.
+        """
         self._end()
         transport = self.transport
         transport._closing = transport._write_ended = True
         below, self.below = self.below, None
         if below is None:
             return
-        self.connection.send_close_notify()  # user_canceled, close_notify: RFC 8446, section 6.1
+        if alert is None:
+            self.connection.send_close_notify()
+        else:
+            self.connection.abort(alert)
         transport._send(self.connection.data_to_send())
         self.connection.close()
         self.failed(error)
@@ -450,12 +457,15 @@ class Handshake(Phase):
         self.timer = None
         if self.slot is not None:
             self.slot.count_ended()
+        late = f"the TLS handshake was not complete after {self.timeout:g} seconds"
+        if self.task is not None and self.reader is None:  # the peer has done its part
+            error = ConnectionAbortedError(f"{late}: a hook of the application's did not return")
+            error.__cause__ = TimeoutError("a hook of the application's did not return in time")
+            self.give_up(error, Alert.INTERNAL_ERROR)
+            return
         waiting = self.connection.expecting
         self.give_up(
-            ConnectionAbortedError(
-                f"the TLS handshake was not complete after {self.timeout:g} seconds"
-                + (f": {waiting} did not come" if waiting else "")
-            )
+            ConnectionAbortedError(late + (f": {waiting} did not come" if waiting else ""))
         )
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -158,3 +158,67 @@ async def test_a_client_outlives_its_hooks(
     error = await _try(client_config.replace(**CLIENT_HOOKS[kind](hook)), server)
     if kind == "verify" and hook is not nonsense:
         assert error is not None
+
+
+async def _hang(client: ClientConfig, server: ServerConfig, patient: str) -> BaseException | None:
+    """What a client comes to where the side that is not *patient* has a hook that hangs."""
+    waits = {"client": 0.3, "server": 0.3} | {patient: 30.0}
+    listener = await aiotls.start_server(
+        echo, HOST, 0, ssl=server, ssl_handshake_timeout=waits["server"]
+    )
+    writer = None
+    try:
+        reader, writer = await aiotls.open_connection(
+            HOST,
+            port_of(listener),
+            ssl=client,
+            server_hostname="localhost",
+            ssl_handshake_timeout=waits["client"],
+        )
+        async with asyncio.timeout(30):
+            await reader.read()  # in TLS 1.3 a server may refuse a client that is done already
+    except OSError as error:
+        return error.with_traceback(None)
+    finally:
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        listener.close()
+    return None
+
+
+@pytest.mark.parametrize("kind", SERVER_HOOKS)
+async def test_a_client_is_told_of_a_servers_hook_that_hangs(
+    kind: str, client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """internal_error, and no silence: the client has done its part."""
+    client = client_config.replace(
+        identity=certificates.leaf("client").identity, session_cache=MemorySessionCache()
+    )
+    if kind == "psk":
+        client = client.replace(psks=[aiotls.ExternalPsk(b"a key", bytes(32))])
+    server = server_config.replace(**SERVER_HOOKS[kind](never))
+    error = await _hang(client, server, "client")
+    assert isinstance(error, aiotls.AlertReceived), error
+    assert error.alert == aiotls.Alert.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("kind", CLIENT_HOOKS)
+async def test_a_server_is_told_of_a_clients_hook_that_hangs(
+    kind: str,
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "aiotls")
+    server = server_config.replace(
+        trust=certificates.authority().trust, client_auth=ClientAuth.OPTIONAL
+    )
+    error = await _hang(client_config.replace(**CLIENT_HOOKS[kind](never)), server, "server")
+    assert isinstance(error, ConnectionAbortedError), error
+    assert "hook" in str(error)
+    assert isinstance(error.__cause__, TimeoutError)
+    async with asyncio.timeout(30):
+        while not any("internal_error" in record.getMessage() for record in caplog.records):
+            await asyncio.sleep(0.01)
