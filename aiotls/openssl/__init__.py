@@ -13,10 +13,13 @@ from .context import *
 from .early import *
 from .errors import *
 from .findings import *
+from .identities import *
 from .inquiries import *
+from .negotiation import *
+from .options import *
+from .peers import *
 from .reasons import *
 from .sessions import *
-from .setup import *
 from .ssl import *
 from .suspension import pending as pending
 from .verification import *

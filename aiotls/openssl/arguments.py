@@ -47,3 +47,12 @@ def check_int(value: object, name: str) -> int:
     if not isinstance(value, int):
         raise TypeError(f"{name} is an integer, not {type(value).__name__}")
     return value
+
+
+def as_text(string: str | bytes) -> str:
+    """Text, or bytes that stand for it; raises TypeError for anything else."""
+    if isinstance(string, str):
+        return string
+    if isinstance(string, bytes):
+        return string.decode("latin-1")
+    raise TypeError(f"text is expected, not {type(string).__name__}")

@@ -20,8 +20,8 @@ from .constants import (
     SSL_READING,
 )
 from .errors import ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED, ERR_peek_error, raise_ssl
+from .holders import check_ssl
 from .reasons import SSL_R_TOO_MUCH_EARLY_DATA
-from .setup import check_ssl
 from .states import State
 
 

@@ -45,8 +45,8 @@ from .constants import (
     TLSEXT_NAMETYPE_host_name,
 )
 from .errors import ERR_GET_LIB, ERR_LIB_SYS, ERR_peek_error
+from .holders import check_ssl
 from .sessions import SSL_SESSION, check_session
-from .setup import check_ssl
 
 # -- what happened ---------------------------------------------------------------------------------
 

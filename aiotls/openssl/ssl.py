@@ -25,6 +25,7 @@ from .constants import (
 )
 from .context import SSL_CTX, check_ctx
 from .errors import raise_ssl
+from .holders import check_ssl
 from .reasons import (
     SSL_R_BAD_LENGTH,
     SSL_R_BAD_WRITE_RETRY,
@@ -33,7 +34,6 @@ from .reasons import (
     SSL_R_STILL_IN_INIT,
     SSL_R_WRONG_SSL_VERSION,
 )
-from .setup import check_ssl
 
 # -- making and freeing ----------------------------------------------------------------------------
 
