@@ -564,6 +564,11 @@ class TLSConnection:
         request = self._late_authentication().request()
         send_messages(self._writer, request.encode(), self.config.observer)
 
+    @property
+    def requests_certificate(self) -> bool:
+        """On a server: whether an answer to :meth:`request_certificate` is still to come."""
+        return self._late is not None and bool(self._late.requests)
+
     def _late_authentication(self) -> LateAuthentication:
         if self._late is None:
             self._late = LateAuthentication(

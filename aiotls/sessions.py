@@ -321,6 +321,9 @@ class MemorySessionStore:
     def __len__(self) -> int:
         return len(self._states)
 
+    def __contains__(self, number: object) -> bool:
+        return number in self._states
+
     def put(self, number: bytes, state: bytes, lifetime: int) -> None:
         """Keeps *state* for *lifetime* seconds, and forgets the oldest where there are too many."""
         with self._lock:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .alerts import *
 from .bio import *
 from .bio_kinds import *
 from .ciphers import *
@@ -13,6 +14,7 @@ from .context import *
 from .early import *
 from .errors import *
 from .findings import *
+from .hello import *
 from .identities import *
 from .inquiries import *
 from .negotiation import *

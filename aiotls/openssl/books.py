@@ -70,6 +70,15 @@ class Write:
         return False
 
 
+_ANSWER = (
+    HandshakeType.CERTIFICATE,
+    HandshakeType.COMPRESSED_CERTIFICATE,
+    HandshakeType.CERTIFICATE_VERIFY,
+    HandshakeType.FINISHED,
+)
+"""What a client answers a CertificateRequest with after the handshake."""
+
+
 class Books:
     """What is known of one connection; nothing is read or written here."""
 
@@ -144,6 +153,8 @@ class Books:
         """How long the message is that cannot leave since there is no BIO to write to."""
         self._header = b""
         """Of the record that is being read."""
+        self.request_due = False
+        """On a server: whether the client is to be asked for its certificate now."""
         self._answered = False
         """Whether the engine has made the KeyUpdate that is due, in answer to the peer's."""
         self._post_message = False
@@ -287,7 +298,10 @@ class Books:
     def _post_handshake_message(self, sent: bool, kind: int, data: bytes) -> None:
         """OpenSSL takes it for a small handshake of its own."""
         if sent:
-            self.show(True, SSL3_RT_HANDSHAKE, data)
+            if kind in _ANSWER:
+                self.progress.message(True, kind, data)
+            else:
+                self.show(True, SSL3_RT_HANDSHAKE, data)
             return
         self._post_message = True
         ERR_clear_error()
@@ -297,6 +311,8 @@ class Books:
         if kind == HandshakeType.KEY_UPDATE and data[4:] == b"\x01":
             self.key_update = SSL_KEY_UPDATE_NOT_REQUESTED
             self._answered = True
+        if kind == HandshakeType.CERTIFICATE_REQUEST:
+            return  # the answer belongs to it
         self.progress.finish()
         self.in_init = False
         self.tell(self._role | SSL_CB_EXIT, 1)

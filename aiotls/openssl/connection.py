@@ -13,6 +13,7 @@ from __future__ import annotations
 from ..connection import TLSConnection
 from ..enums import Alert
 from ..errors import AlertReceived, ProtocolError, TLSError
+from ..wire import extensions as ext
 from .bio_kinds import Readable
 from .books import CLOSE_NOTIFY, Write
 from .constants import (
@@ -28,6 +29,7 @@ from .constants import (
     SSL_READING,
     SSL_RECEIVED_SHUTDOWN,
     SSL_SENT_SHUTDOWN,
+    SSL_VERIFY_PEER,
 )
 from .context import SSL_CTX
 from .errors import (
@@ -44,11 +46,17 @@ from .reasons import (
     SSL_AD_REASON_OFFSET,
     SSL_R_APPLICATION_DATA_AFTER_CLOSE_NOTIFY,
     SSL_R_BAD_LENGTH,
+    SSL_R_EXTENSION_NOT_RECEIVED,
+    SSL_R_INVALID_CONFIG,
+    SSL_R_NOT_SERVER,
     SSL_R_PROTOCOL_IS_SHUTDOWN,
     SSL_R_READ_BIO_NOT_SET,
+    SSL_R_REQUEST_SENT,
     SSL_R_SHUTDOWN_WHILE_IN_INIT,
+    SSL_R_STILL_IN_INIT,
     SSL_R_UNEXPECTED_EOF_WHILE_READING,
     SSL_R_UNINITIALIZED,
+    SSL_R_WRONG_SSL_VERSION,
 )
 from .sessions import SessionSlot
 
@@ -218,6 +226,24 @@ class SSL(Handshake):
         """SSL_key_update(3)."""
         self.in_init = True
         self.key_update, self._answered = kind, False
+
+    def refusal_to_ask(self) -> int:
+        """Why the client cannot be asked for its certificate: a reason, or 0."""
+        if not self.progress.tls13:
+            return SSL_R_WRONG_SSL_VERSION
+        if not self.server:
+            return SSL_R_NOT_SERVER
+        connection = self.connection
+        if connection is None or not self.established or self.in_init:
+            return SSL_R_STILL_IN_INIT
+        if connection.requests_certificate:
+            return SSL_R_REQUEST_SENT
+        hello = self.hooks.hello
+        if hello is None or ext.POST_HANDSHAKE_AUTH.type not in hello.hello.extensions:
+            return SSL_R_EXTENSION_NOT_RECEIVED
+        if not self.settings.verify_mode & SSL_VERIFY_PEER:
+            return SSL_R_INVALID_CONFIG
+        return 0
 
     def _key_update_due(self) -> bool:
         """Whether a KeyUpdate goes first; one that answers the peer's is fetched for it."""

@@ -13,6 +13,7 @@ from ..identity import Identity
 from ..sessions import MemoryReplayGuard, MemorySessionStore, TicketKey, TicketKeyRing
 from .constants import SSL_SESS_CACHE_SERVER, TLS_ANY_VERSION
 from .errors import ERR_R_PASSED_NULL_PARAMETER, raise_ssl
+from .sessions import SSL_SESSION, check_session
 from .settings import Settings
 from .verification import X509_STORE
 
@@ -73,6 +74,7 @@ class SSL_CTX:
         self.password_arg: Any = None
         self.new_session_cb: Callback = None
         self.remove_session_cb: Callback = None
+        self.get_session_cb: Callback = None
         self.generate_ticket_cb: Callback = None
         self.decrypt_ticket_cb: Callback = None
         self.ticket_arg: Any = None
@@ -307,6 +309,61 @@ def SSL_CTX_sess_set_new_cb(ctx: SSL_CTX, callback: Callback) -> None:
 def SSL_CTX_sess_set_remove_cb(ctx: SSL_CTX, callback: Callback) -> None:
     """``callback(ctx, session)`` is told of sessions that failed and must not be used again."""
     check_ctx(ctx).remove_session_cb = check_callback(callback)
+
+
+def SSL_CTX_sess_set_get_cb(ctx: SSL_CTX, callback: Callback) -> None:
+    """On a server with SSL_OP_NO_TICKET: ``callback(ssl, id, length)`` finds a session by its id.
+
+    It returns the SSL_SESSION or None. C's *copy* may stand in a tuple behind it, and changes
+    nothing.
+    """
+    check_ctx(ctx).get_session_cb = check_callback(callback)
+
+
+def SSL_CTX_sess_get_new_cb(ctx: SSL_CTX) -> Callback:
+    """The callback of SSL_CTX_sess_set_new_cb()."""
+    return check_ctx(ctx).new_session_cb
+
+
+def SSL_CTX_sess_get_remove_cb(ctx: SSL_CTX) -> Callback:
+    """The callback of SSL_CTX_sess_set_remove_cb()."""
+    return check_ctx(ctx).remove_session_cb
+
+
+def SSL_CTX_sess_get_get_cb(ctx: SSL_CTX) -> Callback:
+    """The callback of SSL_CTX_sess_set_get_cb()."""
+    return check_ctx(ctx).get_session_cb
+
+
+def SSL_CTX_sess_number(ctx: SSL_CTX) -> int:
+    """How many sessions the context itself keeps."""
+    return len(check_ctx(ctx).session_store)
+
+
+def SSL_CTX_add_session(ctx: SSL_CTX, session: SSL_SESSION) -> int:
+    """Has a server's context keep a session: 1; 0 for one that it keeps already, or cannot."""
+    kept = check_session(session).session
+    if kept is None or not kept.session_id or session.removed:
+        return 0
+    store = check_ctx(ctx).session_store
+    if kept.session_id in store:
+        return 0
+    store.put(kept.session_id, replace(kept, session_id=b"").encode(), kept.lifetime)
+    return 1
+
+
+def SSL_CTX_remove_session(ctx: SSL_CTX, session: SSL_SESSION) -> int:
+    """Has the context forget a session, which is not to be resumed any more: 1 if it was there."""
+    kept = check_session(session).session
+    check_ctx(ctx)
+    session.removed = True
+    found = kept is not None and ctx.session_store.take(kept.session_id) is not None
+    if ctx.remove_session_cb is not None:
+        try:
+            ctx.remove_session_cb(ctx, session)
+        except Exception as error:
+            report(ctx.remove_session_cb, error)
+    return int(found)
 
 
 def SSL_CTX_set_session_ticket_cb(

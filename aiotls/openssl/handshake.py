@@ -63,6 +63,7 @@ from .reasons import (
     SSL_R_UNEXPECTED_RECORD,
 )
 from .sessions import SSL_SESSION
+from .settings import attach
 from .states import State
 from .suspension import Pause, detach, is_future, pause
 
@@ -201,14 +202,22 @@ class Handshake(Books):
         self.tell(SSL_CB_HANDSHAKE_DONE, 1)
 
     async def _after_handshake(self) -> None:
-        """A KeyUpdate that is due, or an answer to the server's request for a certificate."""
+        """A KeyUpdate that is due, or a request for the client's certificate, or its answer."""
         connection = self.connection
         if connection is None:
             return
+        answers = bool(connection.chores)
         while connection.chores:
             await connection.chores.pop(0)
-        update = State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE
-        self.progress.move(update)
+        if self.request_due:
+            self.request_due = False
+            self.progress.move(State.SW_CERT_REQ)
+            if self.settings.native is None:
+                auth = self.settings.server.client_auth
+                connection.config = attach(connection.config, client_auth=auth)
+            connection.request_certificate()
+        elif self.key_update != SSL_KEY_UPDATE_NONE or not answers:
+            self.progress.move(State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE)
         if self.key_update != SSL_KEY_UPDATE_NONE:
             if not self._answered and not connection.close_notify_sent:
                 connection.key_update(self.key_update == SSL_KEY_UPDATE_REQUESTED)

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..config import CertificateQuery, ClientConfig, ClientHelloInfo, Config, ServerConfig
+from ..config import (
+    CertificateQuery,
+    ClientAuth,
+    ClientConfig,
+    ClientHelloInfo,
+    Config,
+    ServerConfig,
+)
 from ..enums import Alert, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError, TLSError
 from ..handshake.psk import MAX_IDENTITIES
@@ -32,13 +39,14 @@ from .constants import (
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
+    SSL_VERIFY_POST_HANDSHAKE,
     SSL_X509_LOOKUP,
 )
 from .context import report
 from .sessions import SSL_SESSION
 from .settings import attach
 from .suspension import pause
-from .tickets import Tickets
+from .tickets import Store, Tickets
 from .verification import X509_STORE_CTX, Judge
 
 if TYPE_CHECKING:
@@ -127,7 +135,7 @@ class Hooks:
         return {
             "tickets": min(self._ssl.settings.num_tickets, 16),
             "ticket_keys": self.tickets,
-            "session_store": ctx.session_store if stateful else None,
+            "session_store": Store(self._ssl) if stateful else None,
             "ticket_lifetime": max(1, min(ctx.session_timeout, 604_800)),
             "max_early_data": max(0, min(self._ssl.settings.max_early_data, 1 << 20)),
             # Without a guard no early data is taken: only SSL_read_early_data() asks for it.
@@ -314,7 +322,10 @@ class Hooks:
             "identities": _by_scheme(ssl.identities, info.signature_schemes),
             **self._tickets(),
         }
-        if version != ProtocolVersion.TLSv1_3:
+        if version == ProtocolVersion.TLSv1_3:
+            if ssl.settings.verify_mode & SSL_VERIFY_POST_HANDSHAKE:
+                changes["client_auth"] = ClientAuth.NONE  # not now, but perhaps later
+        else:
             # Only TLS 1.3 has a number of them; a ticket that is good is not replaced.
             ticket = info.hello.extensions.get(ext.SESSION_TICKET)
             changes["tickets"] = int(not ticket or self.tickets.look(ticket).renews)

@@ -243,6 +243,11 @@ def SSL_get1_peer_certificate(ssl: SSL) -> x509.Certificate | None:
     return SSL_get_peer_certificate(ssl)
 
 
+def SSL_get0_peer_certificate(ssl: SSL) -> x509.Certificate | None:
+    """The peer's certificate; None where it showed none."""
+    return SSL_get_peer_certificate(ssl)
+
+
 def SSL_get_peer_cert_chain(ssl: SSL) -> list[x509.Certificate] | None:
     """What the peer sent; on a server without the client's own. None where it showed nothing."""
     return check_ssl(ssl).sent_chain
@@ -293,6 +298,23 @@ def SSL_get_servername(ssl: SSL, name_type: int) -> str | None:
 def SSL_get_servername_type(ssl: SSL) -> int:
     """TLSEXT_NAMETYPE_host_name where the client asks for a name, or -1."""
     return -1 if SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) is None else 0
+
+
+def SSL_get_client_random(ssl: SSL, out: Writable, outlen: int) -> int:
+    """The client's random, at most *outlen* bytes of it to *out*; returns how many.
+
+    With an *outlen* of 0 its length, 32. Before a hello has passed it is all zeros.
+    """
+    return _take(check_ssl(ssl).progress.client_random, out, outlen)
+
+
+def SSL_get_server_random(ssl: SSL, out: Writable, outlen: int) -> int:
+    """The server's random, as SSL_get_client_random() gives the client's."""
+    return _take(check_ssl(ssl).progress.server_random, out, outlen)
+
+
+def _take(data: bytes, out: Writable, outlen: int) -> int:
+    return min(outlen, _give(data, out, outlen)) if outlen else len(data)
 
 
 def SSL_get_finished(ssl: SSL, buf: Writable, count: int) -> int:

@@ -7,6 +7,7 @@ from ..trust import check_name
 from . import ciphers
 from .arguments import as_text, check_int
 from .bio_kinds import Readable
+from .ciphers import SSL_CIPHER
 from .connection import SSL
 from .constants import (
     SSL3_VERSION,
@@ -86,6 +87,12 @@ def _set_schemes(holder: Holder, string: str | bytes) -> int:
     return 1
 
 
+def _ciphers(holder: Holder) -> list[SSL_CIPHER]:
+    settings = check_holder(holder).settings
+    codes = (*settings.ciphers13, *settings.ciphers12)
+    return [known for code in codes if (known := ciphers.cipher(code)) is not None]
+
+
 # -- on an SSL_CTX --------------------------------------------------------------------------------
 
 
@@ -132,6 +139,16 @@ def SSL_CTX_set1_groups_list(ctx: SSL_CTX, string: str | bytes) -> int:
 def SSL_CTX_set1_sigalgs_list(ctx: SSL_CTX, string: str | bytes) -> int:
     """What the peer may sign with: ``"ECDSA+SHA256:ed25519"``."""
     return _set_schemes(ctx, string)
+
+
+def SSL_CTX_set1_curves_list(ctx: SSL_CTX, string: str | bytes) -> int:
+    """The older name of SSL_CTX_set1_groups_list()."""
+    return SSL_CTX_set1_groups_list(ctx, string)
+
+
+def SSL_CTX_get_ciphers(ctx: SSL_CTX) -> list[SSL_CIPHER]:
+    """The cipher suites, in the order of preference."""
+    return _ciphers(ctx)
 
 
 # -- on an SSL ------------------------------------------------------------------------------------
@@ -194,3 +211,19 @@ def SSL_set_tlsext_host_name(ssl: SSL, name: str | bytes | None) -> int:
         raise_ssl(SSL_R_SSL3_EXT_INVALID_SERVERNAME)
         return 0
     return 1
+
+
+def SSL_set1_curves_list(ssl: SSL, string: str | bytes) -> int:
+    """The older name of SSL_set1_groups_list()."""
+    return SSL_set1_groups_list(ssl, string)
+
+
+def SSL_get_ciphers(ssl: SSL) -> list[SSL_CIPHER]:
+    """The cipher suites, in the order of preference."""
+    return _ciphers(ssl)
+
+
+def SSL_get_cipher_list(ssl: SSL, priority: int) -> str | None:
+    """The name of the cipher suite at a place in the order of preference; None behind the last."""
+    known = _ciphers(ssl)
+    return known[priority].suite.openssl_name if 0 <= priority < len(known) else None

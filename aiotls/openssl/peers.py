@@ -43,6 +43,11 @@ def SSL_CTX_get_verify_mode(ctx: SSL_CTX) -> int:
     return check_holder(ctx).settings.verify_mode
 
 
+def SSL_CTX_get_verify_callback(ctx: SSL_CTX) -> Callable[..., Any] | None:
+    """The callback of SSL_CTX_set_verify()."""
+    return check_holder(ctx).settings.verify_callback
+
+
 def SSL_CTX_get_verify_depth(ctx: SSL_CTX) -> int:
     """How many issuers a path may have; -1 where it was not said."""
     return check_holder(ctx).settings.verify_depth
@@ -101,6 +106,11 @@ def SSL_set_verify_depth(ssl: SSL, depth: int) -> None:
 def SSL_get_verify_mode(ssl: SSL) -> int:
     """The mode: ``SSL_VERIFY_…``."""
     return check_holder(ssl).settings.verify_mode
+
+
+def SSL_get_verify_callback(ssl: SSL) -> Callable[..., Any] | None:
+    """The callback of SSL_set_verify(), or the context's."""
+    return check_holder(ssl).settings.verify_callback
 
 
 def SSL_get_verify_depth(ssl: SSL) -> int:

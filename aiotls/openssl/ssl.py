@@ -30,6 +30,7 @@ from .reasons import (
     SSL_R_BAD_LENGTH,
     SSL_R_BAD_WRITE_RETRY,
     SSL_R_INVALID_KEY_UPDATE_TYPE,
+    SSL_R_NO_RENEGOTIATION,
     SSL_R_NULL_SSL_CTX,
     SSL_R_STILL_IN_INIT,
     SSL_R_WRONG_SSL_VERSION,
@@ -352,6 +353,50 @@ def SSL_key_update(ssl: SSL, updatetype: int) -> int:
     return 0
 
 
+def SSL_verify_client_post_handshake(ssl: SSL) -> int:
+    """On a server: asks the client for its certificate with the next call that writes.
+
+    1, or 0 with the reason in the queue: in TLS 1.3 only, by a server whose SSL_set_verify() asks
+    for certificates, of a client that has said that it would answer, and one request at a time.
+    """
+    reason = check_ssl(ssl).refusal_to_ask()
+    if reason:
+        raise_ssl(reason)
+        return 0
+    ssl.request_due = ssl.in_init = True
+    return 1
+
+
 def SSL_get_key_update_type(ssl: SSL) -> int:
     """The KeyUpdate that is due, or SSL_KEY_UPDATE_NONE."""
     return check_ssl(ssl).key_update
+
+
+# -- what older programs call ----------------------------------------------------------------------
+
+
+def OPENSSL_init_ssl(opts: int, settings: object) -> int:
+    """1: there is nothing to be made ready."""
+    return 1
+
+
+def SSL_library_init() -> int:
+    """1: there is nothing to be made ready."""
+    return 1
+
+
+def SSL_load_error_strings() -> None:
+    """Nothing: the texts are there."""
+
+
+def SSL_renegotiate(ssl: SSL) -> int:
+    """0, with the reason in the queue: nothing is negotiated again."""
+    check_ssl(ssl)
+    raise_ssl(SSL_R_WRONG_SSL_VERSION if ssl.progress.tls13 else SSL_R_NO_RENEGOTIATION)
+    return 0
+
+
+def SSL_renegotiate_pending(ssl: SSL) -> int:
+    """0: nothing is negotiated again."""
+    check_ssl(ssl)
+    return 0

@@ -198,6 +198,7 @@ class Progress:
         self._writing = True
         self._ccs_done = False
         self._session_id = b""
+        self.client_random = self.server_random = bytes(32)
 
     @property
     def shown(self) -> State:
@@ -239,8 +240,10 @@ class Progress:
             self._read(kind, data)
         self._show(sent, SSL3_RT_HANDSHAKE, data)
         if kind == HandshakeType.CLIENT_HELLO:
+            self.client_random = data[6:38]
             self._session_id = data[39 : 39 + data[38]]
         elif kind == HandshakeType.SERVER_HELLO:
+            self.server_random = data[6:38]
             self._server_hello(data)
         elif kind == HandshakeType.ENCRYPTED_EXTENSIONS:
             extensions = EncryptedExtensions.parse(data[4:]).extensions

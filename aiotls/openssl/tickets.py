@@ -1,13 +1,20 @@
-"""Tickets on a server: the keys, and the callbacks of SSL_CTX_set_session_ticket_cb(3)."""
+"""Where a server's sessions are: SSL_CTX_set_session_ticket_cb(3), SSL_CTX_sess_set_get_cb(3).
+
+In tickets that its clients keep, or with SSL_OP_NO_TICKET in the SSL_CTX and in whatever keeps them
+for the application.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DecodeError, UsageError
 from ..handshake.psk import MAX_IDENTITIES
 from ..sessions import Session
 from .constants import (
+    SSL_SESS_CACHE_NO_INTERNAL_LOOKUP,
+    SSL_SESS_CACHE_NO_INTERNAL_STORE,
     SSL_TICKET_EMPTY,
     SSL_TICKET_NO_DECRYPT,
     SSL_TICKET_RETURN_ABORT,
@@ -91,3 +98,43 @@ class Tickets:
         used = answer in (SSL_TICKET_RETURN_USE, SSL_TICKET_RETURN_USE_RENEW)
         renews = answer in (SSL_TICKET_RETURN_IGNORE_RENEW, SSL_TICKET_RETURN_USE_RENEW)
         return Opened(state if used else None, session, renews)
+
+
+class Store:
+    """The engine's session store for one connection: the context's own, and the application's.
+
+    A session from the store is good for one connection; who resumes one is given another.
+    """
+
+    def __init__(self, ssl: SSL) -> None:
+        self._ssl = ssl
+
+    def put(self, number: bytes, state: bytes, lifetime: int) -> None:
+        """Keeps a session, and shows it to the application."""
+        ctx = self._ssl.ctx
+        if not ctx.session_cache_mode & SSL_SESS_CACHE_NO_INTERNAL_STORE:
+            ctx.session_store.put(number, state, lifetime)
+        session = SSL_SESSION(replace(Session.decode(state), session_id=number))
+        self._ssl.hooks.keep(session)
+
+    def take(self, number: bytes) -> bytes | None:
+        """The state of a session: the context's own, or what the application has kept."""
+        ctx = self._ssl.ctx
+        state = None
+        if not ctx.session_cache_mode & SSL_SESS_CACHE_NO_INTERNAL_LOOKUP:
+            state = ctx.session_store.take(number)
+        if state is None:
+            state = self._ask(number)
+        if state is not None:
+            self._ssl.resumes(SSL_SESSION(replace(Session.decode(state), session_id=number)))
+        return state
+
+    def _ask(self, number: bytes) -> bytes | None:
+        callback = self._ssl.ctx.get_session_cb
+        if callback is None:
+            return None
+        answer = self._ssl.call(callback, self._ssl, number, len(number), default=None)
+        found = answer[0] if isinstance(answer, tuple) else answer
+        if not isinstance(found, SSL_SESSION) or found.session is None or found.removed:
+            return None
+        return replace(found.session, session_id=b"").encode()

@@ -397,6 +397,7 @@ def first_difference(one: Trace, other: Trace) -> tuple[Any, Any]:
 # -- writing ---------------------------------------------------------------------------------------
 
 HANDSHAKE = ("SSL_do_handshake", "SSL_do_handshake", "SSL_connect_or_accept")
+LATER = "SSL_verify_client_post_handshake"
 GARBAGE = (
     b"GET / HTTP/1.0\r\n\r\n",
     b"POST / HTTP/1.0\r\n",
@@ -509,6 +510,11 @@ class Writer:
                 ops.insert(self.random.randrange(2, len(ops) + 1), ("session", CLIENT))
         if self.chance(0.15):
             setup = replace(setup, messages=True)
+        if self.chance(0.06) or (setup.client_auth and self.chance(0.3)):
+            setup = replace(setup, later=self.chance(0.9))
+            for _ in range(self.random.randrange(1, 4)):
+                place = self.random.randrange(2, len(ops) + 1)
+                ops.insert(place, ("call", self.pick(*[SERVER] * 9, CLIENT), LATER))
         return setup, ops
 
     def blocking(self, setup: Setup) -> Script:

@@ -92,6 +92,9 @@ class Setup:
     early: int = 0
     """How many bytes of early data the server allows."""
 
+    later: bool = False
+    """Whether the server may ask for the client's certificate after the handshake."""
+
     messages: bool = False
     """Whether the message callback is compared."""
 
@@ -158,11 +161,14 @@ def context(api: ModuleType, server: bool, setup: Setup) -> tuple[Any, Notes]:
         api.SSL_CTX_set_session_id_context(ctx, b"test", 4)
         if setup.client_auth:
             assert api.SSL_CTX_load_verify_locations(ctx, directory + "/root.pem", None) == 1
-            api.SSL_CTX_set_verify(ctx, 1 | (2 if setup.client_auth == "required" else 0), None)
+            required = 2 if setup.client_auth == "required" else 0
+            api.SSL_CTX_set_verify(ctx, 1 | required | (8 if setup.later else 0), None)
     elif setup.verify:
         if setup.verify == "root":
             assert api.SSL_CTX_load_verify_locations(ctx, directory + "/root.pem", None) == 1
         api.SSL_CTX_set_verify(ctx, 1, None)
+    if setup.later and not server:
+        api.SSL_CTX_set_post_handshake_auth(ctx, 1)
     if setup.alpn and not server:
         assert api.SSL_CTX_set_alpn_protos(ctx, b"\x02h2\x08http/1.1", 12) == 0
     if setup.early and server:
