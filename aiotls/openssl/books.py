@@ -290,6 +290,8 @@ class Books:
         if kind == HandshakeType.SERVER_HELLO and self.progress.retrying:
             if sent:
                 self.resumed, self._kept = False, None
+        elif self.progress.answers_another:
+            pass  # the session stands until a ServerHello is accepted
         elif not sent and kind in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
             self._kept = None
             if self.progress.resumes and self.session_to_resume is not None:
@@ -332,7 +334,8 @@ class Books:
         session = self.session
         if session is not None and session.session is None and session.established is None:
             version = self.progress.version or self.version
-            suite = self.progress.suite if self.progress.cipher_in_use else None
+            settled = self.progress.cipher_in_use and not self.progress.answers_another
+            suite = self.progress.suite if settled else None
             session.so_far = version, suite, self.alpn
         return session
 

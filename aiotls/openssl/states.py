@@ -184,6 +184,8 @@ class Progress:
         self.suite: int | None = None
         self.resumes = False
         """On a client: whether the ServerHello goes on with the session that was offered."""
+        self.answers_another = False
+        """On a client: whether the ServerHello is for another ClientHello than the last."""
         self.alpn = b""
         self.retrying = False
         """Whether a HelloRetryRequest was the last ServerHello."""
@@ -258,10 +260,12 @@ class Progress:
         hello = ServerHello.parse(data[4:])
         self.version = hello.version
         self.suite = hello.cipher_suite
+        echoed = hello.session_id == self._session_id
         if self.tls13:
-            self.resumes = ext.PRE_SHARED_KEY_SELECTED.type in hello.extensions
+            self.answers_another = not echoed
+            self.resumes = echoed and ext.PRE_SHARED_KEY_SELECTED.type in hello.extensions
         else:  # RFC 5077, section 3.4
-            self.resumes = hello.session_id == self._session_id != b""
+            self.resumes = echoed and self._session_id != b""
             self.alpn = hello.extensions.get(ext.ALPN_SELECTED) or b""
         self.retrying = hello.random == HELLO_RETRY_REQUEST_RANDOM
         if self.server and self.tls13 and not self._ccs_done:

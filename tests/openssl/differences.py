@@ -289,7 +289,7 @@ ALLOWED = (
         "a request for a certificate after SSL_set_shutdown(SSL_SENT_SHUTDOWN)",
         "In the middle of a TLS 1.3 handshake it makes a client of libssl's call the handshake "
         "done, before the server's certificate and Finished. Here it goes on to its end.",
-        seen_in=4188,
+        seen_in=11977,
         ends=_ends_too_early,
     ),
     Difference(
@@ -304,7 +304,7 @@ ALLOWED = (
         "Where the peer's next KeyUpdate arrives before one's own answer to the last has left, "
         "libssl sends the answer while it reads. Here it leaves with the next write, and answers "
         "both (RFC 8446, section 4.6.3).",
-        seen_in=297,
+        seen_in=2288,
         ends=_overtaken_key_updates,
     ),
 )

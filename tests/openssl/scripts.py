@@ -150,6 +150,8 @@ class Run:
 
     def op_call(self, who: int, name: str) -> None:
         """A call without arguments: SSL_do_handshake, SSL_shutdown, SSL_clear, …."""
+        if name == LATER and self.sides[who].unfinished:
+            return  # libssl takes the record that is still to be written for the request
         if name == "SSL_clear":
             # What the rest of a record would be taken for depends on chance.
             if self.small or self.wire.broken(1 - who):
@@ -169,7 +171,9 @@ class Run:
         data = bytes([self.counter % 251]) * size
         self.sides[who].last_write = (data, size)
         self.buffers.append(data)
-        self.note(who, name, self.call(who, name, data, size))
+        ret = self.call(who, name, data, size)
+        self.sides[who].unfinished = ret[0] <= 0 if isinstance(ret, tuple) else ret <= 0
+        self.note(who, name, ret)
 
     def op_rewrite(self, who: int, change: str) -> None:
         """The last write once more: the same, or changed."""
@@ -185,7 +189,9 @@ class Run:
             self.buffers.append(data)
         elif change == "shorter" and size > 0:
             size -= 1
-        self.note(who, "rewrite " + change, self.call(who, "SSL_write", data, size))
+        ret = self.call(who, "SSL_write", data, size)
+        self.sides[who].unfinished = ret <= 0
+        self.note(who, "rewrite " + change, ret)
 
     def op_key_update(self, who: int, kind: int) -> None:
         self.note(who, "key_update", self.call(who, "SSL_key_update", kind))

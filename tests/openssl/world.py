@@ -307,6 +307,8 @@ class Side:
         self.notes.reset(setup.times)
         self.ssl = api.SSL_new(self.ctx)
         self.stale = False
+        self.unfinished = False
+        """Whether the last write has to be repeated."""
         self.last_write: tuple[bytes, int] | None = None
         api.ERR_clear_error()
         if not server and setup.host:
