@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ServerConfig
@@ -159,7 +158,6 @@ async def server13(
         identity=credential.identity if credential is not None else None,
         scheme=credential.scheme if credential is not None else None,
         exporter_secret=exporter_secret,
-        resumption_secret=master.resumption(transcript.digest()),
         retried=retried,
         resumed=key is not None and key.session is not None,
         began=key.began if key is not None else None,
@@ -169,8 +167,9 @@ async def server13(
         early_data_status=status,
         ech=ech.was_opened(opened),
     )
-    await send_tickets(channel, config, hello, established)
-    return replace(established, resumption_secret=b"")  # no other ticket is made from it
+    resumption_secret = master.resumption(transcript.digest())
+    await send_tickets(channel, config, hello, established, resumption_secret)
+    return established
 
 
 async def ask_again(

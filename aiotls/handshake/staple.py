@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 from collections.abc import Sequence
 
@@ -49,6 +50,7 @@ def check_staple(
         )
 
 
+@functools.lru_cache(maxsize=256)
 def must_staple(leaf: x509.Certificate) -> bool:
     """RFC 7633: whether the certificate asks for a staple."""
     try:

@@ -24,9 +24,16 @@ MAX_TICKET = 20_000
 
 
 async def send_tickets(
-    channel: Channel, config: ServerConfig, hello: ClientHello, established: Established
+    channel: Channel,
+    config: ServerConfig,
+    hello: ClientHello,
+    established: Established,
+    resumption_secret: bytes,
 ) -> None:
-    """Gives the client its tickets; they leave with whatever the server writes first."""
+    """Gives the client its tickets; they leave with whatever the server writes first.
+
+    The secret that they are made from is not kept: no other ticket will be.
+    """
     modes = hello.extensions.get(ext.PSK_KEY_EXCHANGE_MODES) or ()
     if PskKeyExchangeMode.PSK_DHE_KE not in modes:
         return  # 4.2.9: the client could not use them
@@ -44,7 +51,7 @@ async def send_tickets(
         session = Session(
             version=established.version,
             suite=established.suite.code,
-            secret=resumption_psk(established.suite, established.resumption_secret, nonce),
+            secret=resumption_psk(established.suite, resumption_secret, nonce),
             created=now,
             began=established.began,
             lifetime=lifetime,
