@@ -291,6 +291,8 @@ async def open_ticket(config: ServerConfig, ticket: bytes) -> Session | None:
         if state is not None and not isinstance(state, (bytes, bytearray, memoryview)):
             # bytes(state) of a number would be as many zeros, and no session: hidden, not refused
             raise TypeError(f"bytes or None are expected, not {type(state).__name__}")
+    except ProtocolError:
+        raise
     except Exception as error:
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the look-up of a session failed: {error!r}"

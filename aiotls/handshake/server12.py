@@ -380,6 +380,8 @@ async def receive_claim(channel: Channel, config: ServerConfig, raw: bool) -> au
 async def find_session(config: ServerConfig, hello: ClientHello) -> Session | None:
     """The client's session, by ticket or by number, if it may be resumed (RFC 7627, 5.3)."""
     ticket = hello.extensions.get(ext.SESSION_TICKET)
+    if not config.tickets and config.session_store is not None:
+        ticket = None
     if ticket:
         session = await open_ticket(config, ticket)
     elif ticket is None and hello.session_id and config.session_store is not None:
@@ -410,7 +412,7 @@ def fresh_number(config: ServerConfig, hello: ClientHello, extended: bool) -> by
     if (
         not extended
         or config.session_store is None
-        or ExtensionType.SESSION_TICKET in hello.extensions
+        or (config.tickets and ExtensionType.SESSION_TICKET in hello.extensions)
     ):
         return b""
     return config.random(32)

@@ -105,6 +105,8 @@ async def seal_session(config: ServerConfig, session: Session) -> bytes:
             if not isinstance(ticket, bytes) or len(ticket) > 0xFFFF:
                 raise TypeError("seal() gives bytes, at most 65535 of them")
             return ticket
+    except ProtocolError:
+        raise
     except Exception as error:
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from .alerts import *
 from .bio import *
 from .bio_kinds import *
+from .cache import *
 from .ciphers import *
 from .connection import SSL as SSL
 from .constants import *
@@ -21,7 +22,9 @@ from .negotiation import *
 from .options import *
 from .peers import *
 from .reasons import *
+from .serialization import *
 from .sessions import *
 from .ssl import *
 from .suspension import pending as pending
+from .ticket_keys import *
 from .verification import *

@@ -214,14 +214,16 @@ class Books:
             self.session = self.session_to_resume = None
         if self.shutdown or self.in_init or self.in_before:
             kept = self.current_cipher, self.peer_certificate, self.sent_chain
-            session = self.session
+            session = self.current_session
             if not self.server and session is not None and session.session is not None:
                 self.session_to_resume = session
         self._reset()
         self._kept = kept
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Lets go of everything. Who has not closed the connection loses the session as well."""
+        if not (self.shutdown or self.in_init or self.in_before):
+            self.forget_session()
         if self._activity is not None:
             self._activity.close()
             self._activity = None
@@ -332,7 +334,8 @@ class Books:
     def current_session(self) -> SSL_SESSION | None:
         """The session, be it of a handshake that goes on."""
         session = self.session
-        if session is not None and session.session is None and session.established is None:
+        going = session is not None and session.session is None and session.established is None
+        if session is not None and going and not self.in_before:
             version = self.progress.version or self.version
             settled = self.progress.cipher_in_use and not self.progress.answers_another
             suite = self.progress.suite if settled else None
@@ -360,12 +363,8 @@ class Books:
 
     def forget_session(self) -> None:
         """The session has failed: the application must not use it again."""
-        callback, session = self.ctx.remove_session_cb, self.session
-        if session is None or session.session is None:
-            return
-        session.removed = True
-        if callback is not None:
-            self.call(callback, self.ctx, session, default=None)
+        if self.session is not None:
+            self.ctx.remove(self.session)
 
     def change(self, **changes: Any) -> None:
         """Other settings for this connection alone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,10 +9,10 @@ from typing import Any
 
 from ..config import ClientConfig, Config, ServerConfig
 from ..identity import Identity
-from ..sessions import MemoryReplayGuard, MemorySessionStore, TicketKey, TicketKeyRing
+from ..sessions import TicketKeyRing
 from .constants import SSL_SESS_CACHE_SERVER, TLS_ANY_VERSION
 from .errors import ERR_R_PASSED_NULL_PARAMETER, raise_ssl
-from .sessions import SSL_SESSION, check_session
+from .sessions import SSL_SESSION, SessionCache
 from .settings import Settings
 from .verification import X509_STORE
 
@@ -78,12 +77,14 @@ class SSL_CTX:
         self.generate_ticket_cb: Callback = None
         self.decrypt_ticket_cb: Callback = None
         self.ticket_arg: Any = None
+        self.ticket_key_cb: Callback = None
+        self.ticket_key_evp = False
+        """Whether that callback is given an EVP_MAC_CTX, or an HMAC_CTX."""
+        self.sessions = SessionCache()
         self.session_cache_mode = SSL_SESS_CACHE_SERVER
         self.session_timeout = 7200
         self.ticket_keys = TicketKeyRing()
         self.ticket_secret = b""
-        self.session_store = MemorySessionStore()
-        self.replay_guard = MemoryReplayGuard()
         self.data: dict[int, Any] = {}
         self._completed: dict[bytes, tuple[Identity, Identity]] = {}
 
@@ -106,6 +107,19 @@ class SSL_CTX:
         completed = Identity(chain, identity.signer) if len(chain) > 1 else identity
         self._completed[identity.chain[0]] = (identity, completed)
         return completed
+
+    def remove(self, session: SSL_SESSION) -> bool:
+        """Forgets a session, which is not to be resumed any more; whether it was there."""
+        if not session.id:
+            return False
+        found = self.sessions.discard(session)
+        session.removed = True
+        if self.remove_session_cb is not None:
+            try:
+                self.remove_session_cb(self, session)
+            except Exception as error:
+                report(self.remove_session_cb, error)
+        return found
 
     def change(self, **changes: Any) -> None:
         """Other settings, for the connections that are made from now on."""
@@ -284,142 +298,3 @@ def SSL_CTX_set_default_passwd_cb(ctx: SSL_CTX, callback: Callback) -> None:
 def SSL_CTX_set_default_passwd_cb_userdata(ctx: SSL_CTX, arg: Any) -> None:
     """What that callback is given last; without one, the password."""
     check_ctx(ctx).password_arg = arg
-
-
-# -- sessions --------------------------------------------------------------------------------------
-
-
-def SSL_CTX_set_session_cache_mode(ctx: SSL_CTX, mode: int) -> int:
-    """Which sides' sessions the callbacks are told of. Returns what it was."""
-    old = check_ctx(ctx).session_cache_mode
-    ctx.session_cache_mode = mode
-    return old
-
-
-def SSL_CTX_get_session_cache_mode(ctx: SSL_CTX) -> int:
-    """The mode."""
-    return check_ctx(ctx).session_cache_mode
-
-
-def SSL_CTX_sess_set_new_cb(ctx: SSL_CTX, callback: Callback) -> None:
-    """``callback(ssl, session)`` is given each new session; 1 says that it keeps it."""
-    check_ctx(ctx).new_session_cb = check_callback(callback)
-
-
-def SSL_CTX_sess_set_remove_cb(ctx: SSL_CTX, callback: Callback) -> None:
-    """``callback(ctx, session)`` is told of sessions that failed and must not be used again."""
-    check_ctx(ctx).remove_session_cb = check_callback(callback)
-
-
-def SSL_CTX_sess_set_get_cb(ctx: SSL_CTX, callback: Callback) -> None:
-    """On a server with SSL_OP_NO_TICKET: ``callback(ssl, id, length)`` finds a session by its id.
-
-    It returns the SSL_SESSION or None. C's *copy* may stand in a tuple behind it, and changes
-    nothing.
-    """
-    check_ctx(ctx).get_session_cb = check_callback(callback)
-
-
-def SSL_CTX_sess_get_new_cb(ctx: SSL_CTX) -> Callback:
-    """The callback of SSL_CTX_sess_set_new_cb()."""
-    return check_ctx(ctx).new_session_cb
-
-
-def SSL_CTX_sess_get_remove_cb(ctx: SSL_CTX) -> Callback:
-    """The callback of SSL_CTX_sess_set_remove_cb()."""
-    return check_ctx(ctx).remove_session_cb
-
-
-def SSL_CTX_sess_get_get_cb(ctx: SSL_CTX) -> Callback:
-    """The callback of SSL_CTX_sess_set_get_cb()."""
-    return check_ctx(ctx).get_session_cb
-
-
-def SSL_CTX_sess_number(ctx: SSL_CTX) -> int:
-    """How many sessions the context itself keeps."""
-    return len(check_ctx(ctx).session_store)
-
-
-def SSL_CTX_add_session(ctx: SSL_CTX, session: SSL_SESSION) -> int:
-    """Has a server's context keep a session: 1; 0 for one that it keeps already, or cannot."""
-    kept = check_session(session).session
-    if kept is None or not kept.session_id or session.removed:
-        return 0
-    store = check_ctx(ctx).session_store
-    if kept.session_id in store:
-        return 0
-    store.put(kept.session_id, replace(kept, session_id=b"").encode(), kept.lifetime)
-    return 1
-
-
-def SSL_CTX_remove_session(ctx: SSL_CTX, session: SSL_SESSION) -> int:
-    """Has the context forget a session, which is not to be resumed any more: 1 if it was there."""
-    kept = check_session(session).session
-    check_ctx(ctx)
-    session.removed = True
-    found = kept is not None and ctx.session_store.take(kept.session_id) is not None
-    if ctx.remove_session_cb is not None:
-        try:
-            ctx.remove_session_cb(ctx, session)
-        except Exception as error:
-            report(ctx.remove_session_cb, error)
-    return int(found)
-
-
-def SSL_CTX_set_session_ticket_cb(
-    ctx: SSL_CTX, generate: Callback, decrypt: Callback, arg: Any
-) -> int:
-    """``generate(ssl, arg)`` is called before a ticket is made: 0 ends the handshake.
-
-    ``decrypt(ssl, session, keyname, keyname_len, status, arg)`` is called when one was received,
-    and decides by ``SSL_TICKET_RETURN_…`` whether it is used.
-    """
-    ctx = check_ctx(ctx)
-    ctx.generate_ticket_cb = check_callback(generate)
-    ctx.decrypt_ticket_cb = check_callback(decrypt)
-    ctx.ticket_arg = arg
-    return 1
-
-
-def SSL_CTX_set_tlsext_ticket_keys(ctx: SSL_CTX, keys: bytes | None, length: int) -> int:
-    """The keys that protect tickets: 16 bytes of a name and 64 of secrets.
-
-    The same on several servers lets them resume each other's sessions. With None the length is
-    returned. The tickets are this engine's own, not OpenSSL's.
-    """
-    ctx = check_ctx(ctx)
-    if keys is None:
-        return 80
-    if length != 80 or len(keys) < 80:
-        return 0
-    name, secret = bytes(keys[:16]), bytes(keys[48:80])
-    ctx.ticket_keys = TicketKeyRing((TicketKey(name, secret),), rotation=None)
-    ctx.ticket_secret = bytes(keys[:80])
-    return 1
-
-
-def SSL_CTX_get_tlsext_ticket_keys(ctx: SSL_CTX, keys: bytearray | None, length: int) -> int:
-    """The keys that protect tickets, written to *keys*; with None their length."""
-    ctx = check_ctx(ctx)
-    if keys is None:
-        return 80
-    if length != 80:
-        return 0
-    known = ctx.ticket_secret
-    if not known:
-        known = os.urandom(80)
-        SSL_CTX_set_tlsext_ticket_keys(ctx, known, 80)
-    keys[:80] = known
-    return 1
-
-
-def SSL_CTX_set_timeout(ctx: SSL_CTX, seconds: int) -> int:
-    """For how many seconds sessions can be resumed. Returns what it was."""
-    old = check_ctx(ctx).session_timeout
-    ctx.session_timeout = seconds
-    return old
-
-
-def SSL_CTX_get_timeout(ctx: SSL_CTX) -> int:
-    """For how many seconds sessions can be resumed."""
-    return check_ctx(ctx).session_timeout

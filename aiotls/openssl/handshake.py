@@ -113,6 +113,7 @@ class Handshake(Books):
         self.begun = True
         if self.session is None and not self.server:
             self.session = SSL_SESSION(None)
+        self.ctx.sessions.counts["accept" if self.server else "connect"] += 1
         self.tell(SSL_CB_HANDSHAKE_START, 1)
         if self.settings.versions is None and self.settings.native is None:
             self.fatal(SSL_R_NO_PROTOCOLS_AVAILABLE, None)

@@ -19,7 +19,7 @@ from ..config import (
     Config,
     ServerConfig,
 )
-from ..enums import Alert, NamedGroup, ProtocolVersion
+from ..enums import Alert, ExtensionType, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError, TLSError
 from ..handshake.psk import MAX_IDENTITIES
 from ..handshake.selection import choose_group, choose_suite
@@ -35,18 +35,21 @@ from .constants import (
     SSL_OP_NO_TICKET,
     SSL_RETRY_VERIFY,
     SSL_SESS_CACHE_CLIENT,
+    SSL_SESS_CACHE_NO_INTERNAL_STORE,
     SSL_SESS_CACHE_SERVER,
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
+    SSL_VERIFY_PEER,
     SSL_VERIFY_POST_HANDSHAKE,
     SSL_X509_LOOKUP,
+    TLS1_3_VERSION,
 )
 from .context import report
 from .sessions import SSL_SESSION
 from .settings import attach
 from .suspension import pause
-from .tickets import Store, Tickets
+from .tickets import Store, Tickets, anti_replay, keeps_state
 from .verification import X509_STORE_CTX, Judge
 
 if TYPE_CHECKING:
@@ -74,6 +77,9 @@ class Hooks:
         self.protocol: bytes | None = None
         """On a server: the application protocol that the application has chosen."""
         self.tickets = Tickets(self._ssl)
+        self.store = Store(self._ssl)
+        self._fresh: SSL_SESSION | None = None
+        """On a server: the session that the client was given last."""
 
     @property
     def server_name(self) -> str | None:
@@ -100,7 +106,12 @@ class Hooks:
                 select_identity=self._select_identity,
                 **common,
             )
-        return attach(ssl.settings.server, select=self._select, **self._tickets(), **common)
+        return attach(
+            ssl.settings.server,
+            select=self._select,
+            **self._tickets(TLS1_3_VERSION, True),
+            **common,
+        )
 
     def _native(self, config: Config) -> Config:
         """The application's own configuration: its hooks suspend with the WANT that fits them."""
@@ -129,17 +140,16 @@ class Hooks:
             return None
         return lambda line: ssl.call(callback, ssl, line, default=None)
 
-    def _tickets(self) -> dict[str, Any]:
-        ctx = self._ssl.ctx
-        stateful = self._ssl.settings.options & SSL_OP_NO_TICKET
+    def _tickets(self, version: int, takes_tickets: bool) -> dict[str, Any]:
+        ssl = self._ssl
         return {
-            "tickets": min(self._ssl.settings.num_tickets, 16),
+            "tickets": min(ssl.settings.num_tickets, 16),
             "ticket_keys": self.tickets,
-            "session_store": Store(self._ssl) if stateful else None,
-            "ticket_lifetime": max(1, min(ctx.session_timeout, 604_800)),
-            "max_early_data": max(0, min(self._ssl.settings.max_early_data, 1 << 20)),
+            "session_store": self.store if keeps_state(ssl, version, takes_tickets) else None,
+            "ticket_lifetime": max(1, min(ssl.ctx.session_timeout, 604_800)),
+            "max_early_data": max(0, min(ssl.settings.max_early_data, 1 << 20)),
             # Without a guard no early data is taken: only SSL_read_early_data() asks for it.
-            "replay_guard": ctx.replay_guard if self._ssl.early_input is not None else None,
+            "replay_guard": _GUARD if ssl.early_input is not None else None,
         }
 
     # -- asking --------------------------------------------------------------------------------
@@ -238,17 +248,37 @@ class Hooks:
 
     def _resumes(self, info: ClientHelloInfo, version: ProtocolVersion) -> SSL_SESSION | None:
         """The session that the client goes on with: then no certificate is needed."""
+        hello = info.hello
         if version == ProtocolVersion.TLSv1_3:
-            offered = info.hello.extensions.get(ext.PRE_SHARED_KEY)
+            offered = hello.extensions.get(ext.PRE_SHARED_KEY)
             identities = offered.identities[:MAX_IDENTITIES] if offered is not None else ()
-            tickets = [identity.identity for identity in identities]
+            shown = [identity.identity for identity in identities]
         else:
-            ticket = info.hello.extensions.get(ext.SESSION_TICKET)
-            tickets = [] if ticket is None else [ticket]
-        for each in map(self.tickets.look, tickets):
-            if each.state is not None and each.session is not None:
-                return each.session
+            ticket = hello.extensions.get(ext.SESSION_TICKET)
+            if self._ssl.settings.options & SSL_OP_NO_TICKET:
+                ticket = None
+            shown = [ticket] if ticket is not None else [hello.session_id]
+        stateful = keeps_state(self._ssl, version, ExtensionType.SESSION_TICKET in hello.extensions)
+        for each in shown:
+            session = self.store.look(each) if stateful else self._from_ticket(each)
+            if session is not None:
+                self._check_context()
+                return session
         return None
+
+    def _from_ticket(self, ticket: bytes) -> SSL_SESSION | None:
+        opened = self.tickets.look(ticket)
+        return opened.session if opened.state is not None else None
+
+    def _check_context(self) -> None:
+        """Who verifies clients and resumes sessions has to say which belong together."""
+        settings = self._ssl.settings
+        if settings.verify_mode & SSL_VERIFY_PEER and not settings.session_id_context:
+            raise ProtocolError(
+                Alert.INTERNAL_ERROR,
+                "sessions are resumed, clients verified, and there is no session id context",
+                reason="SESSION_ID_CONTEXT_UNINITIALIZED",
+            )
 
     async def _ask_server_name(self) -> None:
         ctx = self._ssl.ctx
@@ -320,7 +350,7 @@ class Hooks:
             "max_version": version,
             "alpn_protocols": () if self.protocol is None else (self.protocol,),
             "identities": _by_scheme(ssl.identities, info.signature_schemes),
-            **self._tickets(),
+            **self._tickets(version, ExtensionType.SESSION_TICKET in info.hello.extensions),
         }
         if version == ProtocolVersion.TLSv1_3:
             if ssl.settings.verify_mode & SSL_VERIFY_POST_HANDSHAKE:
@@ -328,7 +358,10 @@ class Hooks:
         else:
             # Only TLS 1.3 has a number of them; a ticket that is good is not replaced.
             ticket = info.hello.extensions.get(ext.SESSION_TICKET)
-            changes["tickets"] = int(not ticket or self.tickets.look(ticket).renews)
+            stateful = ssl.settings.options & SSL_OP_NO_TICKET
+            changes["tickets"] = int(
+                not stateful and (not ticket or self.tickets.look(ticket).renews)
+            )
         if not ssl.settings.options & SSL_OP_CIPHER_SERVER_PREFERENCE:
             order = in_order_of(info.cipher_suites, base.cipher_suites)
             changes["cipher_suites"] = tuple(order)
@@ -369,24 +402,68 @@ class Hooks:
         ssl = self._ssl
         if established.peer is not None and not ssl.peer_chain:
             ssl.peer_chain = (established.peer.certificate,)
-        if ssl.session is None or ssl.server or ssl.resumed:
+        fresh = self._fresh
+        if fresh is not None:
+            ssl.session = fresh
+            fresh.established = established
+            if not ssl.progress.tls13:
+                self._publish(fresh)
+        elif ssl.session is None or ssl.server or ssl.resumed:
             kept = ssl.session.session if ssl.session is not None and not ssl.server else None
             if ssl.resumed and ssl.session_to_resume is not None and kept is None:
                 kept = ssl.session_to_resume.session
             ssl.session = SSL_SESSION(kept, established)
         else:
             ssl.session.established = established
-        if ssl.server:
-            self.keep(ssl.session)
+        counts = ssl.ctx.sessions.counts
+        counts["accept_good" if ssl.server else "connect_good"] += 1
+        counts["hits"] += ssl.resumed
+        used = ssl.session_to_resume
+        if used is not None and ssl.progress.tls13 and not ssl.server:
+            if ssl.ctx.session_cache_mode & SSL_SESS_CACHE_CLIENT and ssl.resumed:
+                ssl.ctx.remove(used)  # RFC 8446, appendix C.4: it is used once
 
     def keep(self, session: SSL_SESSION) -> None:
-        """Gives a session to the application, if it wants it."""
-        ctx = self._ssl.ctx
-        mode = SSL_SESS_CACHE_SERVER if self._ssl.server else SSL_SESS_CACHE_CLIENT
-        if ctx.new_session_cb is not None and ctx.session_cache_mode & mode:
+        """A session that can be resumed: the context keeps it, and the application may."""
+        if self._ssl.server:
+            self._fresh = session
+            if not self._ssl.progress.tls13:
+                return  # not before the handshake is done
+        self._publish(session)
+
+    def _publish(self, session: SSL_SESSION) -> None:
+        ssl, ctx = self._ssl, self._ssl.ctx
+        mode = ctx.session_cache_mode
+        settings = ssl.settings
+        if not session.id or not mode & (
+            SSL_SESS_CACHE_SERVER if ssl.server else SSL_SESS_CACHE_CLIENT
+        ):
+            return
+        if ssl.server and settings.verify_mode & SSL_VERIFY_PEER and not session.id_context:
+            return  # it could not be resumed
+        if not mode & SSL_SESS_CACHE_NO_INTERNAL_STORE and (
+            not ssl.server
+            or not ssl.progress.tls13
+            or anti_replay(ssl)
+            or ctx.remove_session_cb is not None
+            or settings.options & SSL_OP_NO_TICKET
+        ):
+            ctx.sessions.add(session)
+        if ctx.new_session_cb is not None:
             session.references += 1
-            if not self._ssl.call(ctx.new_session_cb, self._ssl, session, default=0):
+            if not ssl.call(ctx.new_session_cb, ssl, session, default=0):
                 session.references -= 1
+
+
+class _Guard:
+    """Sessions are used once where early data is taken, so that none of it comes twice."""
+
+    def first_time(self, token: bytes, lifetime: float) -> bool:
+        """True: a session that was used before is not found."""
+        return True
+
+
+_GUARD = _Guard()
 
 
 def _code_and(answer: Any, alert: Alert) -> tuple[int, Alert]:

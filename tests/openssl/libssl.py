@@ -671,3 +671,34 @@ def SSL_use_certificate_chain_file(s: int, file: str) -> int:
 
 def SSL_use_PrivateKey_file(s: int, file: str, filetype: int) -> int:
     return int(_ssl_key_file(s, _path(file), filetype))
+
+
+# -- sessions as bytes -----------------------------------------------------------------------------
+
+_i2d_session = _bind(ssl, "i2d_SSL_SESSION", N, P, POINTER(P))
+_d2i_session = _bind(ssl, "d2i_SSL_SESSION", P, POINTER(P), POINTER(P), L)
+_pem_write_session = _bind(ssl, "PEM_write_bio_SSL_SESSION", N, P, P)
+_pem_read_session = _bind(ssl, "PEM_read_bio_SSL_SESSION", P, P, P, P, P)
+
+
+def i2d_SSL_SESSION(session: int) -> tuple[int, bytes]:
+    size = int(_i2d_session(session, None))
+    buffer = ctypes.create_string_buffer(size)
+    position = P(ctypes.addressof(buffer))
+    _i2d_session(session, byref(position))
+    return size, buffer.raw
+
+
+def d2i_SSL_SESSION(a: None, pp: bytes, length: int) -> tuple[int | None, int]:
+    start = pointer(pp)
+    position = P(start)
+    session = _d2i_session(None, byref(position), length)
+    return session, (position.value or 0) - start if session else 0
+
+
+def PEM_write_bio_SSL_SESSION(bp: int, session: int) -> int:
+    return int(_pem_write_session(bp, session))
+
+
+def PEM_read_bio_SSL_SESSION(bp: int) -> Any:
+    return _pem_read_session(bp, None, None, None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from aiotls import openssl as o
-from aiotls.sessions import MemoryReplayGuard
 
 from .test_suspension import Link, contexts
 
@@ -124,8 +122,6 @@ def test_a_session_that_failed_is_taken_back() -> None:
 def early_pair() -> tuple[Any, Any, Any]:
     client, server = contexts()
     o.SSL_CTX_set_max_early_data(server, 100)
-    beginning = iter([0.0])  # a guard takes nothing in its first seconds: this one is old
-    server.replay_guard = MemoryReplayGuard(clock=lambda: next(beginning, time.time()))
     return client, server, first(client, server)
 
 
