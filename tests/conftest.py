@@ -58,9 +58,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if not outcomes:
         return
-    from tests.interop import table
+    from tests.interop.report import report as feature_table
 
-    lines = table.report(outcomes)
+    lines = feature_table(outcomes)
     if lines:
         terminalreporter.section("features x peers x directions")
         for line in lines:

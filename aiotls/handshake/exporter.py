@@ -38,7 +38,8 @@ def channel_binding(result: Established, kind: str, server_side: bool) -> bytes:
     Raises UsageError for another kind, and for one that this connection has not.
     """
     if kind == "tls-exporter":
-        return export_keying_material(result, b"EXPORTER-Channel-Binding", 32, None)
+        # RFC 9266, section 2: the context is empty, which in TLS 1.2 is not the same as none.
+        return export_keying_material(result, b"EXPORTER-Channel-Binding", 32, b"")
     if kind == "tls-server-end-point":
         shown = result.identity if server_side else result.peer
         if shown is None or not shown.chain:

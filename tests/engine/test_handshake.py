@@ -278,6 +278,9 @@ def test_both_sides_export_the_same(client: ClientConfig, server: ServerConfig) 
         for kind in ("tls-exporter", "tls-server-end-point"):
             binding = pair.client.channel_binding(kind)
             assert binding == pair.server.channel_binding(kind)
+        # RFC 9266, section 2: an empty context, which in TLS 1.2 is not the same as none.
+        label = "EXPORTER-Channel-Binding"
+        assert pair.client.channel_binding() == pair.client.export_keying_material(label, 32, b"")
         with pytest.raises(UsageError):
             pair.client.export_keying_material("label", 0)
         with pytest.raises(UsageError):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,16 @@ async def watched(
         await server.wait_closed()
         if ends:
             await asyncio.wait(ends, timeout=PATIENCE)
+
+
+async def said(what: str, text: Callable[[], str]) -> None:
+    """Wait until a program has written it: what it prints may come after what it sends."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while what not in text():  # noqa: ASYNC110 - there is nothing to wait on
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"{what!r} is not in {text()}") from None
 
 
 def hexadecimal(text: str) -> str:

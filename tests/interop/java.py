@@ -67,6 +67,7 @@ class Java(Peer):
 
     def _command(self, port: int, settings: Settings) -> list[str | Path]:
         command: list[str | Path] = ["java", *QUICKLY, "-cp", self._classes]
+        command += [f"-D{name}={value}" for name, value in settings.options.items()]
         if settings.groups:
             groups = ",".join(self.groups[group] for group in settings.groups)
             command += [f"-Djdk.tls.namedGroups={groups}"]
@@ -81,6 +82,7 @@ class Java(Peer):
             command += ["version=TLSv1.2"]
         if settings.resume:
             command += ["resume=yes"]
+        command += settings.extra
         if settings.alpn:
             command += ["alpn=" + ",".join(settings.alpn)]
         return command

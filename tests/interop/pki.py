@@ -16,7 +16,7 @@ class PKI:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        authority = certificates.authority()
+        self.authority = authority = certificates.authority()
         stranger = certificates.authority("an authority that nobody knows")
         self.trust: aiotls.TrustStore = authority.trust
         self.other_trust: aiotls.TrustStore = stranger.trust

@@ -3,18 +3,29 @@
 One row for each feature, two directions, one cell for each peer: a scenario that is run, or the
 reason why there is nothing to run. ``client`` is our client at the peer's server, ``server`` our
 server with the peer's client. test_features.py runs the scenarios; what the other files of this
-folder run counts as well, by the names of their tests. pytest prints the whole when it is done.
+folder run counts as well, by the names of their tests. report.py makes text of it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from .bench import Bench
 from .peers import ALSO, PEERS
-from .scenarios import boringssl, every, gnutls, go, nss, openssl, pyopenssl, rustls, stdlib, web
+from .scenarios import (
+    boringssl,
+    every,
+    gnutls,
+    go,
+    java,
+    node,
+    nss,
+    openssl,
+    pyopenssl,
+    rustls,
+    stdlib,
+    web,
+)
 
 Scenario = Callable[[Bench], Awaitable[None]]
 Row = dict[str, "Scenario | str"]
@@ -24,263 +35,469 @@ NAMES = tuple(peer.name for peer in (*PEERS, *ALSO))
 DIRECTIONS = ("client", "server")
 
 
-def all_with(scenario: Scenario, **other: Scenario | str) -> Row:
-    """The same with every peer but for some."""
-    return {name: scenario for name in NAMES} | other
+def row(scenario: Scenario | str = "", /, **some: Scenario | str) -> Row:
+    """The same with every peer but for some; without a first argument each peer is named."""
+    if unknown := set(some) - set(NAMES):
+        raise KeyError(f"no such peers: {unknown}")
+    return {name: some.get(name, scenario) for name in NAMES}
 
 
-def with_some(reason: str, **some: Scenario | str) -> Row:
-    """Something with some of the peers, and the same reason for all others."""
-    return {name: reason for name in NAMES} | some
-
-
-NO_SERVER = {"curl": "is a client alone"}
-ONE_CONNECTION = "its interface makes one connection of a session"
-UNTRIED = "has it, and no scenario tries it yet"
-UNUSED = "its interface does not have it"
-LIBRARY = "libssl has it, this peer's interface does not"
+CLIENT = "is a client alone"
+OLDER = "its OpenSSL is 3.0, which has none"
+NO_NAME = "ssl has no name for it"
+NO_BINDING = "its binding has no name for it"
+NO_OPTION = "has no option for it"
+GO = "crypto/tls has none"
+RTLS = "rtls has no name for it"
+UTLS = "utls has no name for it"
+JSSE = "JSSE has none"
+NODE = "node:tls has no name for it"
 NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
-NO_TICKETS_13 = "utls hands out no tickets of TLS 1.3"
-NO_TICKETS_12 = "curl switches off tickets of TLS 1.2: see session ids"
+PREFERS = "prefers tickets where they are offered"
 
 TABLE: dict[str, dict[str, Row]] = {
     "TLS 1.2": {
-        "client": all_with(every.speaks_tls12_as_client, **NO_SERVER),
-        "server": all_with(every.speaks_tls12_as_server),
+        "client": row(every.speaks_tls12_as_client, curl=CLIENT),
+        "server": row(every.speaks_tls12_as_server),
     },
     "TLS 1.2 client certificates": {
-        "client": all_with(every.shows_a_certificate_in_tls12, **NO_SERVER),
-        "server": all_with(every.asks_for_a_certificate_in_tls12),
+        "client": row(every.shows_a_certificate_in_tls12, curl=CLIENT),
+        "server": row(every.asks_for_a_certificate_in_tls12),
+    },
+    "extended master secret": {
+        "client": row(every.is_answered_with_the_extended_secret, curl=CLIENT),
+        "server": row(every.answers_with_the_extended_secret),
     },
     "resumption, TLS 1.3": {
-        "client": all_with(every.resumes_tls13, rustls=rustls.resumes_tls13, **NO_SERVER),
-        "server": all_with(every.is_resumed_in_tls13, rustls=NO_CACHE, boringssl=NO_TICKETS_13),
+        "client": row(every.resumes_tls13, rustls=rustls.resumes_tls13, curl=CLIENT),
+        "server": row(
+            every.is_resumed_in_tls13,
+            rustls=NO_CACHE,
+            boringssl="utls hands its application no tickets of TLS 1.3",
+        ),
+    },
+    "resumption from a store, TLS 1.3": {
+        "client": row("is about what a server keeps"),
+        "server": row(
+            every.is_resumed_from_a_store,
+            rustls=NO_CACHE,
+            boringssl="utls hands its application no tickets of TLS 1.3",
+        ),
     },
     "resumption, TLS 1.2 tickets": {
-        "client": all_with(every.resumes_tls12, rustls=rustls.resumes_tls12, **NO_SERVER),
-        "server": all_with(every.is_resumed_in_tls12, curl=NO_TICKETS_12, rustls=NO_CACHE),
+        "client": row(every.resumes_tls12, rustls=rustls.resumes_tls12, curl=CLIENT),
+        "server": row(
+            every.is_resumed_in_tls12,
+            curl="switches off tickets of TLS 1.2: see session ids",
+            rustls=NO_CACHE,
+        ),
     },
     "resumption, TLS 1.2 session ids": {
-        "client": with_some(
-            "prefers tickets where they are offered",
-            openssl=openssl.resumes_by_session_id,
-            nss="prefers tickets where they are offered",
-        )
-        | NO_SERVER,
-        "server": all_with(every.is_resumed_by_session_id, rustls=NO_CACHE),
+        "client": row(PREFERS, openssl=openssl.resumes_by_session_id, curl=CLIENT),
+        "server": row(every.is_resumed_by_session_id, rustls=NO_CACHE),
     },
     "0-RTT": {
-        "client": with_some(
-            LIBRARY,
+        "client": row(
             openssl=openssl.takes_early_data,
             gnutls=gnutls.takes_early_data,
+            curl=CLIENT,
             nginx=web.nginx_takes_early_data,
-            go="crypto/tls has 0-RTT for QUIC alone",
-            rustls="rtls does not switch it on",
-            boringssl="utls does not switch it on",
-            java="JSSE has no 0-RTT",
-            nss="selfserv refuses it in its first ten seconds: see the next line",
-            **NO_SERVER,
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.takes_early_data,
+            go="crypto/tls has it for QUIC alone",
+            rustls="rtls and granian do not switch it on",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
+            nss="selfserv refuses it in its first ten seconds: see the next row",
         ),
-        "server": with_some(
-            LIBRARY,
+        "server": row(
             openssl=openssl.sends_early_data,
             gnutls=gnutls.sends_early_data,
-            go="crypto/tls has 0-RTT for QUIC alone",
+            curl=NO_OPTION,
+            nginx="sends none to the servers behind it",
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.sends_early_data,
+            go="crypto/tls has it for QUIC alone",
             rustls="rtls does not switch it on",
-            boringssl="utls does not switch it on",
-            java="JSSE has no 0-RTT",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss=nss.sends_early_data,
         ),
     },
-    "0-RTT refused and sent again": {
-        "client": with_some(
-            "cannot be told to refuse what it has offered",
+    "0-RTT refused": {
+        "client": row(
             openssl=openssl.refuses_early_data,
+            gnutls=gnutls.refuses_early_data,
+            curl=CLIENT,
+            nginx="takes all that it has offered",
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.refuses_early_data,
+            go="crypto/tls has it for QUIC alone",
+            rustls="rtls and granian do not switch it on",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss=nss.refuses_early_data,
-            **NO_SERVER,
         ),
-        "server": with_some(
-            "does not send again by itself",
+        "server": row(
+            openssl=openssl.early_data_is_passed_over,
+            gnutls=gnutls.early_data_is_passed_over,
+            curl=NO_OPTION,
+            nginx="sends none to the servers behind it",
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.sends_early_data_again,
+            go="crypto/tls has it for QUIC alone",
+            rustls="rtls does not switch it on",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss=nss.sends_early_data_again,
         ),
     },
     "external pre-shared keys": {
-        "client": with_some(
-            UNUSED,
+        "client": row(
             openssl=openssl.server_knows_a_key,
             gnutls=gnutls.server_knows_a_key,
-            go="crypto/tls has none",
-            java="JSSE has none",
-            node="its keys are those of TLS 1.2 alone",
+            curl=CLIENT,
+            nginx="takes none without a patch",
+            stdlib="ssl has a name for it from Python 3.13 on",
+            pyopenssl=pyopenssl.server_knows_a_key,
+            go=GO,
+            rustls="rustls has none",
+            boringssl=UTLS,
+            node=node.server_knows_a_key,
+            java=JSSE,
             nss="selfserv takes none, from tstclnt neither",
-            **NO_SERVER,
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
             openssl=openssl.client_knows_a_key,
             gnutls=gnutls.client_knows_a_key,
-            go="crypto/tls has none",
-            java="JSSE has none",
-            node="its keys are those of TLS 1.2 alone",
+            curl=NO_OPTION,
+            nginx=NO_OPTION,
+            stdlib="ssl has a name for it from Python 3.13 on",
+            pyopenssl=pyopenssl.client_knows_a_key,
+            go=GO,
+            rustls="rustls has none",
+            boringssl=UTLS,
+            node=node.client_knows_a_key,
+            java=JSSE,
             nss=nss.client_knows_a_key,
         ),
     },
     "post-handshake authentication": {
-        "client": with_some(
-            UNUSED,
+        "client": row(
             openssl=openssl.asks_later,
+            gnutls=gnutls.asks_later,
+            curl=CLIENT,
+            nginx=NO_OPTION,
             stdlib=stdlib.asks_later,
-            pyopenssl=UNTRIED,
-            gnutls="gnutls-serv asks by a line that its echo mode does not take",
+            pyopenssl=pyopenssl.asks_later,
             go="crypto/tls refuses it",
             rustls="rustls refuses it",
             boringssl="BoringSSL refuses it",
+            node=NODE,
             java="JSSE refuses it",
             nss=nss.asks_later,
-            **NO_SERVER,
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
             openssl=openssl.answers_later,
             gnutls=gnutls.answers_later,
+            curl=every.answers_later_in_http,
+            nginx=NO_OPTION,
             stdlib=stdlib.answers_later,
-            curl=UNTRIED,
-            pyopenssl=UNTRIED,
+            pyopenssl=pyopenssl.answers_later,
             go="crypto/tls refuses it",
             rustls="rustls refuses it",
             boringssl="BoringSSL refuses it",
+            node=NODE,
             java="JSSE refuses it",
             nss=nss.answers_later,
         ),
     },
     "OCSP staples": {
-        "client": with_some(
-            UNUSED,
+        "client": row(
             openssl=openssl.staples,
             gnutls=gnutls.staples,
+            curl=CLIENT,
             nginx=web.nginx_staples,
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.staples,
             go=go.staples,
-            java="JSSE fetches its own from a responder, and has no place for one",
-            pyopenssl=UNTRIED,
-            node=UNTRIED,
+            rustls="rtls and granian have no place for one",
+            boringssl=UTLS,
+            node=node.staples,
+            java=java.staples,
             nss=nss.staples,
-            **NO_SERVER,
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
             openssl=openssl.takes_a_staple,
             gnutls=gnutls.takes_a_staple,
+            curl=web.curl_takes_a_staple,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.takes_a_staple,
             go=go.takes_a_staple,
-            curl=UNTRIED,
-            pyopenssl=UNTRIED,
-            node=UNTRIED,
-            java=UNTRIED,
+            rustls="rtls asks for one, and does not show it",
+            boringssl=UTLS,
+            node=node.takes_a_staple,
+            java=java.takes_a_staple,
             nss=nss.takes_a_staple,
         ),
     },
     "certificate timestamps": {
-        "client": with_some(
-            UNUSED, go=go.staples, nss="selfserv has no place for them", **NO_SERVER
+        "client": row(
+            openssl="s_server has no option for them",
+            gnutls=NO_OPTION,
+            curl=CLIENT,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
+            pyopenssl=NO_BINDING,
+            go=go.staples,
+            rustls="rustls has none",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
+            nss="selfserv has no option for them",
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
+            openssl=openssl.takes_a_timestamp,
+            gnutls=NO_OPTION,
+            curl=NO_OPTION,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
+            pyopenssl=NO_BINDING,
             go=go.takes_a_staple,
+            rustls="rustls has none",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss=nss.takes_a_staple,
         ),
     },
+    "revoked certificates": {
+        "client": row(every.refuses_a_revoked_server, curl=CLIENT),
+        "server": row(every.refuses_a_revoked_client),
+    },
     "certificate compression": {
-        "client": with_some(
-            "its build or its version sends none", nss="its version, 3.87, has none", **NO_SERVER
+        "client": row(
+            openssl=OLDER,
+            gnutls="Debian's is built without: --compress-cert changes no hello",
+            curl=CLIENT,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl="cryptography's OpenSSL is built without",
+            go=GO,
+            rustls="neither rtls nor granian switches it on",
+            boringssl=UTLS,
+            node=node.compresses_certificates,
+            java=JSSE,
+            nss="its version, 3.87, has none",
         ),
-        "server": with_some(
-            "its build or its version asks for none",
+        "server": row(
+            openssl=OLDER,
+            gnutls="Debian's is built without: --compress-cert changes no hello",
+            curl=OLDER,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl="cryptography's OpenSSL is built without",
+            go=GO,
+            rustls="rtls does not switch it on",
             boringssl=boringssl.browsers_take_compressed_certificates,
+            node=node.takes_compressed_certificates,
+            java=JSSE,
             nss="its version, 3.87, has none",
         ),
     },
     "raw public keys": {
-        "client": with_some(
-            "its interface or its version has none",
+        "client": row(
+            openssl=OLDER,
             gnutls=gnutls.shows_a_raw_key,
+            curl=CLIENT,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl=NO_BINDING,
+            go=GO,
+            rustls="neither rtls nor granian has a name for them",
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss="has none",
-            **NO_SERVER,
         ),
-        "server": with_some(
-            "its interface or its version has none",
+        "server": row(
+            openssl=OLDER,
             gnutls=gnutls.client_shows_a_raw_key,
+            curl=OLDER,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl=NO_BINDING,
+            go=GO,
+            rustls=RTLS,
+            boringssl=UTLS,
+            node=NODE,
+            java=JSSE,
             nss="has none",
         ),
     },
     "delegated credentials": {
-        "client": with_some("has none", nss="selfserv cannot be given one", **NO_SERVER),
-        "server": with_some(
+        "client": row(
             "has none",
+            curl=CLIENT,
+            boringssl=UTLS,
+            nss="NSS has them, and selfserv cannot be given one",
+        ),
+        "server": row(
+            "has none",
+            boringssl="has none as a client",
             nss=nss.takes_a_delegated_key,
         ),
     },
     "record_size_limit": {
-        "client": with_some(
-            "has none", gnutls=gnutls.keeps_to_our_limit, nss=nss.keeps_to_our_limit, **NO_SERVER
+        "client": row(
+            "has none",
+            gnutls=gnutls.keeps_to_our_limit,
+            curl=CLIENT,
+            nss=nss.keeps_to_our_limit,
         ),
-        "server": with_some(
+        "server": row(
             "has none",
             gnutls=gnutls.client_keeps_to_our_limit,
             nss=nss.client_keeps_to_our_limit,
         ),
     },
+    "max_fragment_length, not taken up": {
+        "client": row("our client never asks for it"),
+        "server": row(
+            openssl=openssl.asks_for_short_fragments,
+            gnutls=gnutls.asks_for_short_fragments,
+            curl=NO_OPTION,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
+            pyopenssl=NO_BINDING,
+            go=GO,
+            rustls=RTLS,
+            boringssl=UTLS,
+            node=NODE,
+            java=java.asks_for_short_fragments,
+            nss="has none",
+        ),
+    },
+    "record padding": {
+        "client": row(every.is_sent_padded_records, curl=CLIENT),
+        "server": row(every.takes_padded_records),
+    },
+    "padded records of the peer's": {
+        "client": row("has no option for it", openssl=openssl.pads_records_as_server, curl=CLIENT),
+        "server": row("has no option for it", openssl=openssl.pads_records),
+    },
+    "GREASE": {
+        "client": row(every.passes_over_our_grease, curl=CLIENT),
+        "server": row("sends none", boringssl=boringssl.sends_grease),
+    },
     "exporters": {
-        "client": with_some(
-            UNUSED,
+        "client": row(
             openssl=openssl.exports_as_server,
-            gnutls=UNTRIED,
+            gnutls=gnutls.exports_as_server,
+            curl=CLIENT,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
             pyopenssl=pyopenssl.exports_as_server,
             go=go.exports_as_server,
-            node=UNTRIED,
+            rustls=RTLS,
+            boringssl=UTLS,
+            node=node.exports_as_server,
+            java="JSSE has them from Java 25 on",
             nss=nss.exports_as_server,
-            **NO_SERVER,
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
             openssl=openssl.exports_as_client,
             gnutls=gnutls.exports_as_client,
+            curl=NO_OPTION,
+            nginx=NO_OPTION,
+            stdlib=NO_NAME,
             pyopenssl=pyopenssl.exports_as_client,
             go=go.exports_as_client,
-            node=UNTRIED,
+            rustls=RTLS,
+            boringssl=UTLS,
+            node=node.exports_as_client,
+            java="JSSE has them from Java 25 on",
             nss=nss.exports_as_client,
         ),
     },
-    "Encrypted Client Hello": {
-        "client": with_some(
-            UNUSED, go=go.takes_an_encrypted_hello, nss=nss.takes_an_encrypted_hello, **NO_SERVER
+    "channel bindings": {
+        "client": row(
+            openssl="s_server prints none",
+            gnutls=gnutls.binds_as_server,
+            curl=CLIENT,
+            nginx=NO_OPTION,
+            stdlib=stdlib.binds_as_server,
+            pyopenssl=pyopenssl.binds_as_server,
+            go=go.binds_as_server,
+            rustls="rtls gives None for all of them",
+            boringssl=UTLS,
+            node=node.binds_as_server,
+            java=JSSE,
+            nss="selfserv prints none",
         ),
-        "server": with_some(
-            UNUSED,
+        "server": row(
+            openssl="s_client prints none",
+            gnutls=gnutls.binds_as_client,
+            curl=NO_OPTION,
+            nginx=NO_OPTION,
+            stdlib=stdlib.binds_as_client,
+            pyopenssl=pyopenssl.binds_as_client,
+            go=go.binds_as_client,
+            rustls="rtls gives None for all of them",
+            boringssl=UTLS,
+            node=node.binds_as_client,
+            java=JSSE,
+            nss="tstclnt prints none",
+        ),
+    },
+    "Encrypted Client Hello": {
+        "client": row(
+            openssl=OLDER,
+            gnutls="has none",
+            curl=CLIENT,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl=NO_BINDING,
+            go=go.takes_an_encrypted_hello,
+            rustls="rustls has it for clients alone",
+            boringssl="utls has it for clients alone",
+            node=NODE,
+            java=JSSE,
+            nss=nss.takes_an_encrypted_hello,
+        ),
+        "server": row(
+            openssl=OLDER,
+            gnutls="has none",
+            curl=OLDER,
+            nginx=OLDER,
+            stdlib=OLDER,
+            pyopenssl=NO_BINDING,
             go=go.sends_an_encrypted_hello,
+            rustls=rustls.sends_an_encrypted_hello,
+            boringssl=boringssl.sends_an_encrypted_hello,
+            node=NODE,
+            java=JSSE,
             nss=nss.sends_an_encrypted_hello,
         ),
     },
-    "keys for Encrypted Client Hello that are gone": {
-        "client": with_some(
-            UNUSED, go=go.takes_an_encrypted_hello, nss=nss.takes_an_encrypted_hello, **NO_SERVER
+    "ECH with keys that are gone": {
+        "client": row(
+            "see the row above",
+            curl=CLIENT,
+            go=go.takes_an_encrypted_hello,
+            nss=nss.takes_an_encrypted_hello,
         ),
-        "server": with_some(UNUSED, nss=nss.is_told_our_newer_keys),
-    },
-    "tls-unique": {
-        "client": with_some(
-            UNUSED,
-            gnutls=UNTRIED,
-            pyopenssl=UNTRIED,
-            stdlib=stdlib.binds_as_server,
-            nss="its programs do not print it",
-            **NO_SERVER,
-        ),
-        "server": with_some(
-            UNUSED,
-            gnutls=UNTRIED,
-            pyopenssl=UNTRIED,
-            stdlib=stdlib.binds_as_client,
-            nss="its programs do not print it",
+        "server": row(
+            "see the row above",
+            go=go.is_told_our_newer_keys,
+            rustls=rustls.is_told_our_newer_keys,
+            boringssl=boringssl.is_told_our_newer_keys,
+            nss=nss.is_told_our_newer_keys,
         ),
     },
 }
@@ -301,88 +518,3 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "key update": ("test_renews_the_keys_of_both_directions", "test_follows_when"),
 }
 """Features that test_client.py and test_server.py run, by how the names of their tests begin."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One feature with one peer in one direction."""
-
-    feature: str
-    direction: str
-    peer: str
-
-
-def scenarios() -> Iterator[tuple[Cell, Scenario]]:
-    """What there is to run."""
-    for feature, directions in TABLE.items():
-        for direction, row in directions.items():
-            for peer, what in row.items():
-                if not isinstance(what, str):
-                    yield Cell(feature, direction, peer), what
-
-
-def identifier(cell: Cell) -> str:
-    """How a test names its cell, and is found by it afterwards."""
-    return f"{cell.feature}|{cell.direction}|{cell.peer}"
-
-
-_HERE = re.compile(
-    r"test_features\.py::test_feature\[(?:(?:asyncio|uvloop)-)?([^|\]]+)\|(\w+)\|(\w+)"
-)
-_THERE = re.compile(r"interop/test_(client|server)\.py::(\w+)\[(.*)\]")
-
-
-def cell_of(node: str) -> Cell | None:
-    """The cell that the test with this node id fills."""
-    if found := _HERE.search(node):
-        return Cell(*found.groups())
-    if found := _THERE.search(node):
-        direction, name, parameters = found.groups()
-        peers = [word for word in parameters.split("-") if word in NAMES]
-        for feature, beginnings in ELSEWHERE.items():
-            if peers and name.startswith(beginnings):
-                return Cell(feature, direction, peers[0])
-    return None
-
-
-def report(outcomes: Iterable[tuple[str, str]]) -> list[str]:
-    """The table, from the node ids of tests and how they ended."""
-    results: dict[Cell, list[str]] = {}
-    for node, outcome in outcomes:
-        if cell := cell_of(node):
-            results.setdefault(cell, []).append(outcome)
-    if not results:
-        return []
-    width = max(map(len, [*TABLE, *ELSEWHERE]))
-    text = []
-    for direction, title in zip(
-        DIRECTIONS, ("our client, the peer's server", "our server, the peer's client"), strict=True
-    ):
-        text.append(f"{title:{width}}  " + " ".join(f"{name:9}" for name in NAMES))
-        elsewhere = [f for f in ELSEWHERE if any(c.feature == f for c in results)]
-        for feature in (*elsewhere, *TABLE):
-            cells = [_word(Cell(feature, direction, name), results) for name in NAMES]
-            text.append(f"{feature:{width}}  " + " ".join(f"{cell:9}" for cell in cells).rstrip())
-        text.append("")
-    text.append("'-' above the row TLS 1.2: the peer's class says that it cannot, or its reason")
-    text.append("where there is nothing to run, '-':")
-    for feature, directions in TABLE.items():
-        for direction, row in directions.items():
-            reasons: dict[str, list[str]] = {}
-            for name, what in row.items():
-                if isinstance(what, str):
-                    reasons.setdefault(what, []).append(name)
-            for reason, names in reasons.items():
-                text.append(f"  {feature}, our {direction}: {', '.join(names)}: {reason}")
-    return text
-
-
-def _word(cell: Cell, results: dict[Cell, list[str]]) -> str:
-    outcomes = results.get(cell)
-    if outcomes is None:
-        what = TABLE.get(cell.feature, {}).get(cell.direction, {}).get(cell.peer, "")
-        return "-" if isinstance(what, str) else "not run"
-    for bad in ("failed", "error", "skipped"):
-        if bad in outcomes:
-            return bad.upper()
-    return "ran"

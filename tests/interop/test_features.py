@@ -10,7 +10,8 @@ from .bench import Bench
 from .peer import Peer
 from .peers import ALSO, PEERS
 from .pki import PKI
-from .table import DIRECTIONS, ELSEWHERE, NAMES, TABLE, Scenario, cell_of, identifier, scenarios
+from .report import cell_of, identifier, scenarios
+from .table import DIRECTIONS, ELSEWHERE, NAMES, TABLE, Scenario
 
 BY_NAME = {peer.name: peer for peer in (*PEERS, *ALSO)}
 HERE = Path(__file__).parent
@@ -35,6 +36,8 @@ def test_the_table_is_complete() -> None:
         assert tuple(directions) == DIRECTIONS, feature
         for direction, row in directions.items():
             assert set(row) == set(NAMES), f"{feature}, {direction}"
+            # Who has a scenario is named, and who has none has a reason.
+            assert all(row.values()), f"{feature}, {direction}"
 
 
 @pytest.mark.parametrize("feature", TABLE)

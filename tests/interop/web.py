@@ -68,6 +68,7 @@ class Curl(Peer):
         if settings.suites:
             suites = ":".join(self.suites[suite] for suite in settings.suites)
             command += ["--tls13-ciphers", suites]
+        command += settings.extra
         command += [f"https://{name}:{port}/echo"] * (2 if settings.resume else 1)
         with Process(*command) as process:
             # curl reads all of its input before it connects.

@@ -46,6 +46,10 @@ func main() {
 		err = connect(config)
 	}
 	if err != nil {
+		var rejection *tls.ECHRejectionError
+		if errors.As(err, &rejection) {
+			fmt.Fprintf(os.Stderr, "retry=%x\n", rejection.RetryConfigList)
+		}
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -194,8 +198,8 @@ func describe(connection *tls.Conn) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
-	fmt.Fprintf(os.Stderr, "exported=%x staple=%x timestamps=%q\n",
-		material, state.OCSPResponse, state.SignedCertificateTimestamps)
+	fmt.Fprintf(os.Stderr, "exported=%x unique=%x staple=%x timestamps=%q\n",
+		material, state.TLSUnique, state.OCSPResponse, state.SignedCertificateTimestamps)
 	fmt.Fprintf(os.Stderr, "%s %s %s alpn=%q hello_retry=%t resumed=%t ech=%t\n",
 		tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), state.CurveID,
 		state.NegotiatedProtocol, state.HelloRetryRequest, state.DidResume,

@@ -13,8 +13,10 @@ import java.security.cert.CertificateFactory;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import javax.net.ssl.ExtendedSSLSession;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SNIHostName;
 import javax.net.ssl.SSLContext;
@@ -110,6 +112,9 @@ public final class Peer {
         if (OPTIONS.containsKey("suites")) {
             parameters.setCipherSuites(OPTIONS.get("suites").split(","));
         }
+        if (OPTIONS.containsKey("packet")) {
+            parameters.setMaximumPacketSize(Integer.parseInt(OPTIONS.get("packet")));
+        }
         if (OPTIONS.containsKey("alpn")) {
             parameters.setApplicationProtocols(OPTIONS.get("alpn").split(","));
         }
@@ -203,6 +208,12 @@ public final class Peer {
     }
 
     private static void describe(SSLSocket connection) {
+        if (connection.getUseClientMode()) {
+            ExtendedSSLSession session = (ExtendedSSLSession) connection.getSession();
+            for (byte[] response : session.getStatusResponses()) {
+                System.err.println("staple=" + HexFormat.of().formatHex(response));
+            }
+        }
         System.err.println(
                 connection.getSession().getProtocol()
                         + " "

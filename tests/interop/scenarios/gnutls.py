@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import aiotls
-from aiotls.enums import ExtensionType, ProtocolVersion
+from aiotls.enums import ExtensionType, HandshakeType, ProtocolVersion
+from aiotls.sessions import MemorySessionCache
 
 from .. import ours
 from ..bench import (
@@ -23,16 +26,20 @@ from ..bench import (
     PSK,
     Bench,
     Hellos,
+    Messages,
+    RefusingGuard,
     connected,
     echoed,
     hexadecimal,
     ready_guard,
     running,
+    said,
     talk,
     watched,
 )
 from ..peer import (
     HOST,
+    PATIENCE,
     Credentials,
     Settings,
     lines,
@@ -222,3 +229,98 @@ async def exports_as_client(bench: Bench) -> None:
             printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, *options))
             expected = engines[-1].export_keying_material(LABEL, 20).hex()
             assert expected in hexadecimal(printed), printed
+
+
+async def exports_as_server(bench: Bench) -> None:
+    options = ("--keymatexport", LABEL, "--keymatexportsize", "20", "--disable-client-cert")
+    with running(gnutls_serv(bench, *options)) as (server, printed):
+        for version in (ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3):
+            config = bench.client(max_version=version)
+            async with connected(server.port, config) as (reader, writer, engine):
+                await echoed(reader, writer)
+                expected = engine.export_keying_material(LABEL, 20).hex()
+            await said(expected, lambda: hexadecimal(b"".join(printed).decode(errors="replace")))
+
+
+async def binds_as_server(bench: Bench) -> None:
+    """RFC 5929 and RFC 9266: every binding that it prints is ours too."""
+    options = ("--disable-client-cert", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2")
+    with running(gnutls_serv(bench, *options)) as (server, printed):
+        async with connected(server.port, bench.client()) as (reader, writer, engine):
+            await echoed(reader, writer)
+        await said("tls-exporter", lambda: b"".join(printed).decode(errors="replace"))
+        _same_bindings(b"".join(printed).decode(errors="replace"), engine)
+
+
+async def binds_as_client(bench: Bench) -> None:
+    async with watched(bench.server()) as (port, engines):
+        options = ("--verbose", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2")
+        printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, *options))
+        _same_bindings(printed, engines[0])
+
+
+def _same_bindings(printed: str, engine: Any) -> None:
+    found = dict(re.findall(r"'(tls-[a-z-]+)': ([0-9a-f]+)", printed))
+    assert set(found) == {"tls-unique", "tls-server-end-point", "tls-exporter"}, printed
+    for kind, value in found.items():
+        assert engine.channel_binding(kind).hex() == value, kind
+
+
+async def asks_later(bench: Bench) -> None:
+    """In its echo mode a line of the client's has it ask."""
+    seen = Messages()
+    identity = bench.pki.client_identity()
+    config = bench.client(identity=identity, post_handshake_auth=True, observer=seen)
+    options = ("--disable-client-cert", "--x509cafile", bench.pki.trust_file)
+    with running(gnutls_serv(bench, *options)) as (server, _):
+        async with connected(server.port, config) as (reader, writer, _):
+            writer.write(b"**REAUTH**\n")
+            async with asyncio.timeout(PATIENCE):
+                assert await reader.readline() == b"Successfully executed command\n"
+            await echoed(reader, writer)
+    assert HandshakeType.CERTIFICATE_REQUEST in seen.received
+    assert HandshakeType.CERTIFICATE in seen.sent
+
+
+async def refuses_early_data(bench: Bench) -> None:
+    """Whose ticket is older than gnutls-serv, or looks so, is not believed."""
+    config = bench.client(session_cache=OlderSessions())
+    with running(gnutls_serv(bench, "--earlydata", "--disable-client-cert")) as (server, _):
+        async with connected(server.port, config) as (reader, writer, _):
+            await echoed(reader, writer)
+        async with connected(server.port, config, early_data=EARLY, replay=True) as (
+            reader,
+            writer,
+            engine,
+        ):
+            await echoed(reader, writer, EARLY + LINE)
+            assert engine.established.resumed
+            assert not engine.early_data_accepted
+
+
+class OlderSessions(MemorySessionCache):
+    """What it gives back was made, it says, a minute before."""
+
+    def take(self, key: bytes) -> Any:
+        session = super().take(key)
+        return session and dataclasses.replace(session, created=session.created - 60)
+
+
+async def early_data_is_passed_over(bench: Bench) -> None:
+    config = bench.server(max_early_data=1000, replay_guard=RefusingGuard())
+    early = bench.file("early", EARLY)
+    async with ours.serve(config) as server:
+        options = ("--resume", "--waitresumption", "--earlydata", early)
+        printed = await asyncio.to_thread(talk, *gnutls_cli(server.port, bench, *options))
+    assert LINE.decode() in printed, printed
+    assert EARLY.decode() not in printed
+    assert [tls["resumed"] for tls in server.connections] == [False, True]
+
+
+async def asks_for_short_fragments(bench: Bench) -> None:
+    """RFC 8449, section 5: who asks for both is answered to record_size_limit alone."""
+    async with watched(bench.server(observer=(seen := Hellos()))) as (port, _):
+        printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, "--recordsize", "1024"))
+    assert LINE.decode() in printed
+    assert ExtensionType.MAX_FRAGMENT_LENGTH in seen.client.extensions.types
+    assert ExtensionType.MAX_FRAGMENT_LENGTH not in seen.answered

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 import aiotls
 from aiotls.enums import NamedGroup
+from tests import certificates
 
 from .. import ours
-from ..bench import LABEL, LINE, Bench, connected, echoed, watched
+from ..bench import LABEL, LINE, Bench, connected, echoed, said, watched
 from ..peer import Settings
 
 
@@ -57,7 +58,7 @@ async def exports_as_server(bench: Bench) -> None:
             async with connected(server.port, bench.client()) as (reader, writer, engine):
                 await echoed(reader, writer)
                 expected = engine.export_keying_material(LABEL, 20).hex()
-                assert f"exported={expected}" in server.log()
+                await said(f"exported={expected}", server.log)
 
 
 def go_keys(keys: aiotls.ECHKeys) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ async def takes_an_encrypted_hello(bench: Bench) -> None:
             async with connected(server.port, config) as (reader, writer, engine):
                 await echoed(reader, writer)
                 assert engine.established.ech
-                assert "ech=true" in server.log()
+                await said("ech=true", server.log)
         with pytest.raises(aiotls.ECHRejected) as caught:
             async with connected(server.port, bench.client(ech=old.config_list)):
                 pass
@@ -96,3 +97,27 @@ async def sends_an_encrypted_hello(bench: Bench) -> None:
             assert outcome.data == LINE, outcome.error
             assert "ech=true" in outcome.error
             assert engines[-1].established.ech
+
+
+async def is_told_our_newer_keys(bench: Bench) -> None:
+    """Its program prints the retry configs of tls.ECHRejectionError."""
+    old, keys = (aiotls.ECHKeys.generate("front.example") for _ in range(2))
+    identity = certificates.leaf("localhost", "front.example").identity
+    settings = Settings(trust=bench.pki.trust_file, extra=("-ech-list", old.config_list.hex()))
+    async with watched(aiotls.ServerConfig(identity=identity, ech_keys=keys)) as (port, _):
+        outcome = await bench.visit(port, settings)
+    assert outcome.data == b""
+    assert f"retry={keys.config_list.hex()}" in outcome.error
+
+
+async def binds_as_client(bench: Bench) -> None:
+    async with watched(bench.server()) as (port, engines):
+        outcome = await bench.visit(port, Settings(trust=bench.pki.trust_file, tls12=True))
+    assert f"unique={engines[0].channel_binding('tls-unique').hex()}" in outcome.error
+
+
+async def binds_as_server(bench: Bench) -> None:
+    with bench.peer.serve(Settings(credentials=bench.pki.server(), tls12=True)) as server:
+        async with connected(server.port, bench.client()) as (reader, writer, engine):
+            await echoed(reader, writer)
+            await said(f"unique={engine.channel_binding('tls-unique').hex()}", server.log)

@@ -36,9 +36,11 @@ from ..bench import (
     connected,
     hexadecimal,
     ready_guard,
+    said,
 )
 from ..nss import PASSWORD
-from ..peer import HOST, PATIENCE, Settings, http_body, http_request, lines
+from ..peer import PATIENCE, Settings, http_body, http_request, lines
+from . import every
 
 
 async def refuses_early_data(bench: Bench) -> None:
@@ -99,30 +101,11 @@ async def asks_later(bench: Bench) -> None:
     with bench.peer.serve(settings) as server:
         async with connected(server.port, config) as (reader, writer, _):
             assert await ours.exchange((reader, writer), LINE, http=True) == LINE
-        assert "client.example" in server.log()
+        await said("client.example", server.log)
 
 
 async def answers_later(bench: Bench) -> None:
-    engines = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        transport: Any = writer.transport
-        await reader.readuntil(b"\r\n\r\n")
-        transport.request_certificate()
-        while transport.connection.peer is None:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
-        engines.append(transport.connection)
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + LINE)
-        await ours.close(writer)
-
-    config = bench.server(trust=bench.pki.trust)
-    credentials = bench.pki.client()
-    settings = Settings(trust=bench.pki.trust_file, credentials=credentials, extra=("-E",))
-    server = await aiotls.start_server(handle, HOST, 0, ssl=config)
-    async with server:
-        outcome = await bench.visit(server.sockets[0].getsockname()[1], settings)
-    assert outcome.data == LINE, outcome.error
-    assert engines[0].peer.verified_chain
+    await every.answers_later_in_http(bench, "-E")
 
 
 async def staples(bench: Bench) -> None:
@@ -223,7 +206,7 @@ async def exports_as_server(bench: Bench) -> None:
             async with connected(server.port, bench.client()) as (reader, writer, engine):
                 assert await ours.exchange((reader, writer), LINE, http=True) == LINE
                 expected = engine.export_keying_material(LABEL, 20).hex()
-            assert expected in dumped(server.log()), server.log()
+            await said(expected, lambda: dumped(server.log()))
 
 
 def dumped(text: str) -> str:

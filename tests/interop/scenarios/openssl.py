@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import aiotls
-from aiotls.enums import ProtocolVersion
+from aiotls.enums import ExtensionType, ProtocolVersion
 
 from .. import ours
 from ..bench import (
@@ -16,16 +18,18 @@ from ..bench import (
     LINE,
     PSK,
     Bench,
+    Hellos,
     RefusingGuard,
     connected,
     echoed,
     hexadecimal,
     ready_guard,
     running,
+    said,
     talk,
     watched,
 )
-from ..peer import HOST
+from ..peer import HOST, Process
 
 
 def s_client(port: int, bench: Bench, *more: str | Path) -> list[str | Path]:
@@ -149,7 +153,7 @@ async def asks_later(bench: Bench) -> None:
     with running(command, before_answer=b"c\n", until="verify return:1") as (server, _):
         async with connected(server.port, config) as (reader, writer, _):
             await echoed(reader, writer)
-        assert "client.example" in server.log()
+        await said("client.example", server.log)
 
 
 async def answers_later(bench: Bench) -> None:
@@ -204,5 +208,83 @@ async def exports_as_server(bench: Bench) -> None:
             async with connected(server.port, bench.client()) as (reader, writer, engine):
                 await echoed(reader, writer)
                 expected = engine.export_keying_material(LABEL, 20).hex()
-        said = hexadecimal(b"".join(printed).decode(errors="replace"))
-        assert f"keying material {expected}" in said
+            await said(
+                f"keying material {expected}",
+                lambda: hexadecimal(b"".join(printed).decode(errors="replace")),
+            )
+
+
+async def asks_for_short_fragments(bench: Bench) -> None:
+    """RFC 6066, section 4: what is not taken up is not answered, and all goes on at full size."""
+    config = bench.server(observer=(seen := Hellos()))
+    async with watched(config) as (port, _):
+        for version in ("-tls1_2", "-tls1_3"):
+            printed = await asyncio.to_thread(
+                talk, *s_client(port, bench, version, "-maxfraglen", "512")
+            )
+            assert LINE.decode() in printed
+            assert ExtensionType.MAX_FRAGMENT_LENGTH in seen.client.extensions.types
+            assert ExtensionType.MAX_FRAGMENT_LENGTH not in seen.answered
+
+
+async def asks_for_renegotiation(bench: Bench) -> None:
+    """RFC 5746, section 4.5 and RFC 5246, section 7.2.2: a warning says that there is none."""
+    config = bench.client(max_version=ProtocolVersion.TLSv1_2)
+    with running(s_server(bench, "-tls1_2"), before_answer=b"r\n", until="no reneg") as (
+        server,
+        _,
+    ):
+        async with connected(server.port, config) as (reader, writer, _):
+            with pytest.raises(aiotls.AlertReceived):  # OpenSSL takes no for an error
+                await echoed(reader, writer)
+        await said("no renegotiation", server.log)
+
+
+async def renegotiates(bench: Bench) -> None:
+    """The same, when the client starts it with a ClientHello of its own."""
+
+    def visit(port: int) -> str:
+        with Process(*s_client(port, bench, "-tls1_2")) as process:
+            process.hurry()
+            process.write(LINE)
+            for line in iter(process.stdout.readline, b""):
+                if line == LINE:
+                    process.write(b"R\n")  # it takes a command at the start of a read alone
+                    break
+            while process.stdout.read(1 << 16):
+                pass
+            process.finish()
+            return process.log()
+
+    async with watched(bench.server()) as (port, _):
+        assert "no renegotiation" in await asyncio.to_thread(visit, port)
+
+
+async def pads_records(bench: Bench) -> None:
+    """RFC 8446, section 5.4: zeros that nobody but the receiver can tell from data."""
+    async with watched(bench.server()) as (port, _):
+        printed = await asyncio.to_thread(
+            talk, *s_client(port, bench, "-tls1_3", "-record_padding", "512")
+        )
+    assert LINE.decode() in printed
+
+
+async def pads_records_as_server(bench: Bench) -> None:
+    with running(s_server(bench, "-tls1_3", "-record_padding", "512")) as (server, _):
+        async with connected(server.port, bench.client()) as (reader, writer, _):
+            await echoed(reader, writer)
+
+
+async def takes_a_timestamp(bench: Bench) -> None:
+    """One of RFC 6962, section 3.2, of a log that nobody knows: s_client shows it all the same."""
+    log, moment, signature = bytes(range(32)), 1_700_000_000_000, bytes(8)
+    signed = b"\x04\x03" + len(signature).to_bytes(2, "big") + signature
+    timestamp = b"\0" + log + moment.to_bytes(8, "big") + b"\0\0" + signed
+    identity = bench.pki.server_identity().with_staple(bench.staple(), scts=[timestamp])
+    logs = bench.file("logs.cnf", b"enabled_logs=\n")
+    async with watched(aiotls.ServerConfig(identity=identity)) as (port, _):
+        for version in ("-tls1_2", "-tls1_3"):
+            command = s_client(port, bench, version, "-ct", "-ctlogfile", logs)
+            printed = await asyncio.to_thread(talk, *command)
+            assert "Signed Certificate Timestamp" in printed, printed
+            assert "00:01:02:03:04:05:06:07" in printed

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import aiotls
 from aiotls.enums import ProtocolVersion
 
 from .. import ours
@@ -18,6 +21,7 @@ from ..peer import (
     Server,
     listening_process,
 )
+from .boringssl import one_line
 
 APPLICATION = b"""
 async def app(scope, receive, send):
@@ -71,3 +75,22 @@ async def resumes_tls13(bench: Bench) -> None:
 
 async def resumes_tls12(bench: Bench) -> None:
     await _resumes(bench, "--ssl-protocol-min", "tls1.2", version="TLS 1.2")
+
+
+async def sends_an_encrypted_hello(bench: Bench) -> None:
+    peer: Any = bench.peer
+    keys = aiotls.ECHKeys.generate("front.example")
+    async with ours.serve(bench.server(ech_keys=keys)) as server:
+        await asyncio.to_thread(one_line, peer, server.port, bench, keys.config_list)
+    assert [tls["ech"] for tls in server.connections] == [True]
+
+
+async def is_told_our_newer_keys(bench: Bench) -> None:
+    """Its exception shows the retry configs as it has parsed them."""
+    peer: Any = bench.peer
+    old, keys = (aiotls.ECHKeys.generate("localhost") for _ in range(2))
+    async with ours.serve(bench.server(ech_keys=keys)) as server:
+        with pytest.raises(OSError, match="ServerRejectedEncryptedClientHello") as caught:
+            await asyncio.to_thread(one_line, peer, server.port, bench, old.config_list)
+    assert f"config_id: {keys.keys[0].config.config_id}," in str(caught.value)
+    assert keys.keys[0].config.public_key.hex() in str(caught.value)
