@@ -558,7 +558,8 @@ class ServerConfig(Config):
     """Whether :meth:`.TLSConnection.write` may be called as soon as this side's Finished is on its
     way in TLS 1.3, half a round trip before the client's has come (RFC 8446, section 4.4.4). Until
     then nothing says that the client is there: its ClientHello may be a replay. So it goes with
-    no :attr:`client_auth`, and is for greetings and answers to 0-RTT data."""
+    no :attr:`client_auth`, and is for greetings and answers to 0-RTT data. It is the engine's own:
+    asyncio's calls hand a connection over when its handshake is complete."""
 
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""

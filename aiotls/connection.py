@@ -54,7 +54,7 @@ from .handshake.drive import Drive
 from .handshake.established import Established
 from .handshake.post13 import PostHandshake, send_messages, update_sending_key
 from .handshake.post_auth import Answer, LateAuthentication
-from .handshake.psk import cache_key
+from .handshake.psk import keep_ticket
 from .handshake.tickets import receive_ticket
 from .record import APPLICATION_DATA, RecordReader, RecordWriter
 from .trust import check_name
@@ -612,9 +612,9 @@ class TLSConnection:
             return
         config = self.config
         session = receive_ticket(self._established(), message, config.clock())
-        if session is None or not isinstance(config, ClientConfig) or config.session_cache is None:
+        if session is None or not isinstance(config, ClientConfig):
             return
-        kept = config.session_cache.put(cache_key(config, self.server_hostname), session)
+        kept = keep_ticket(config, self.server_hostname, session)
         if kept is not None:
             self.chores.append(kept)
 

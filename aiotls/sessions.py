@@ -184,7 +184,9 @@ class SessionCache(Protocol):
     """Where a client keeps its sessions, by a key that names server, configuration and trust."""
 
     def put(self, key: bytes, session: Session) -> Awaitable[None] | None:
-        """Keeps a session; older ones of the same key may be forgotten."""
+        """Keeps a session; older ones of the same key may be forgotten. What it raises for a ticket
+        that came after a handshake costs the session, and one line in the log.
+        """
 
     def take(self, key: bytes) -> Awaitable[Session | None] | Session | None:
         """A session to try, if there is one. A TLS 1.3 session is removed by this: it is used

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +101,34 @@ async def take_session(config: ClientConfig, server_name: str | None) -> Session
 
 
 async def keep_session(config: ClientConfig, server_name: str | None, session: Session) -> None:
-    """Puts a session into the cache; one that fails costs the session and nothing else."""
+    """Puts the session of a handshake into the cache."""
     if config.session_cache is not None:
         await resolve(config.session_cache.put(cache_key(config, server_name), session))
+
+
+def keep_ticket(
+    config: ClientConfig, server_name: str | None, session: Session
+) -> Awaitable[None] | None:
+    """Puts the session of a ticket into the cache, after the handshake: one that fails costs the
+    session and not the connection, so it is whoever awaits this that is told.
+    """
+    if config.session_cache is None:
+        return None
+    try:
+        return config.session_cache.put(cache_key(config, server_name), session)
+    except Exception as error:
+        return Failed(error)
+
+
+class Failed:
+    """What has failed already, for those who await it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+        raise self.error
 
 
 def still_valid(session: Session, now: float) -> bool:

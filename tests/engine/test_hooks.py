@@ -146,3 +146,51 @@ def test_what_verify_raises_is_a_refusal_of_the_peer(
     assert isinstance(pair.client_error, ProtocolError)
     assert pair.client_error.alert == Alert.CERTIFICATE_UNKNOWN
     assert isinstance(pair.client_error.__cause__, Broken)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_cache_that_does_not_keep_a_ticket_costs_the_session_alone(
+    client: ClientConfig, server: ServerConfig, hook: Any
+) -> None:
+    """The handshake is over by then, and the connection is none the worse."""
+
+    class Cache:
+        put = staticmethod(hook)
+
+        def take(self, key: bytes) -> None:
+            return None
+
+    pair = connect(client.replace(session_cache=Cache()), server).check()
+    pair.server.write(b"data")
+    pair.pump()
+    assert pair.check().client.read() == b"data"
+    assert len(pair.client.chores) == server.tickets
+    for chore in pair.client.chores:
+        if hook is nonsense:
+            continue
+        with pytest.raises(Broken):
+            chore.__await__().send(None)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_word_on_a_raw_key_that_makes_no_sense(
+    client: ClientConfig, server: ServerConfig, hook: Any, again: bool
+) -> None:
+    """internal_error, whether it was asked for in a handshake or before a session is offered."""
+    own = Identity.from_raw_key(certificates.key())
+    answers: list[Any] = [lambda key: True] if again else []
+    client = ClientConfig(
+        verify_raw_public_key=lambda key: (answers.pop() if answers else hook)(key),
+        verify_on_resumption=True,
+    )
+    server = server.replace(identity=own)
+    if again:
+        connect(client, server).check()
+    pair = connect(client, server)
+    error = pair.client_error
+    assert isinstance(error, ProtocolError)
+    assert error.alert == Alert.INTERNAL_ERROR
+    assert isinstance(error.__cause__, TypeError if hook is nonsense else Broken)
+    assert isinstance(pair.server_error, AlertReceived)
+    assert pair.server_error.alert == Alert.INTERNAL_ERROR
