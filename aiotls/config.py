@@ -164,6 +164,13 @@ class Config:
     SSL_CTX_set_max_send_fragment(3). A peer can use the beginning of a small one sooner; large
     ones cost less."""
 
+    initial_fragment: int = 1186
+    """The largest piece of application data in a connection's first record, in bytes, 512 to
+    16384: by default what fits into one packet, so that the first bytes can be read when they
+    arrive. Each piece of a longer write may then be that much larger than the one before it, up to
+    :attr:`max_fragment`. 16384: records are as large as they can be from the beginning, as with
+    OpenSSL; so it is too where :attr:`record_padding` is set."""
+
     allow_truncation: bool = False
     """Whether a stream that ends without close_notify counts as a clean end. An attacker who
     cuts the connection can then pass for the peer; only for protocols that mark their own end."""
@@ -237,6 +244,8 @@ class Config:
             raise UsageError(f"record_size_limit={limit} is not within 64 to 16385")
         if not 512 <= self.max_fragment <= MAX_PLAINTEXT:
             raise UsageError(f"max_fragment={self.max_fragment} is not within 512 to 16384")
+        if not 512 <= self.initial_fragment <= MAX_PLAINTEXT:
+            raise UsageError(f"initial_fragment={self.initial_fragment} is not within 512 to 16384")
         if self.revocation is not None and not isinstance(self.revocation, RevocationLists):
             raise UsageError("revocation must be RevocationLists")
         if self.trust is not None and not isinstance(self.trust, TrustStore):

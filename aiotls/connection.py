@@ -237,6 +237,8 @@ class TLSConnection:
         self._result = result
         if self._channel is not None:
             self.config = self._channel.config  # the server may have chosen another
+        if self.config.record_padding <= 1:  # which is about sizes that tell nothing
+            self._writer.start_small(self.config.initial_fragment)
         self._channel = None
         self._coroutine = None
         self.want = None

@@ -186,13 +186,25 @@ class RecordReader:
 class RecordWriter:
     """Cuts content into records, seals them, and keeps them until they are taken."""
 
-    __slots__ = ("max_plaintext", "pending", "sealer")
+    __slots__ = ("_largest", "_step", "max_plaintext", "pending", "sealer")
 
     def __init__(self) -> None:
         self.pending: list[bytes] = []
         """What was sealed and not taken yet."""
         self.sealer: Sealer = PlainSealer()
         self.max_plaintext = MAX_PLAINTEXT
+        self._largest = 0
+        self._step = 0
+
+    def start_small(self, size: int) -> None:
+        """The next record has at most *size* bytes, and each that is cut off a longer piece is
+        followed by one of *size* bytes more, up to what was the largest before.
+
+        Nothing of a record can be read before all of it has arrived, and a new connection brings
+        little at a time (TCP's slow start).
+        """
+        if size < self.max_plaintext:
+            self._largest, self._step, self.max_plaintext = self.max_plaintext, size, size
 
     def write(self, content_type: int, content: bytes | bytearray | memoryview) -> None:
         """Seals *content* in as many records as it needs."""
@@ -201,8 +213,12 @@ class RecordWriter:
             pending.append(seal(content_type, content))
             return
         view = memoryview(content)
-        for start in range(0, len(view), size):
+        start, end = 0, len(view)
+        while start < end:
             pending.append(seal(content_type, view[start : start + size]))
+            start += size
+            if size < self._largest:  # what is more than a record is what records grow by
+                size = self.max_plaintext = min(size + self._step, self._largest)
 
     def write_plain(self, content_type: int, content: bytes) -> None:
         """One record without protection (change_cipher_spec in TLS 1.3)."""

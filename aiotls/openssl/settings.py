@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ..config import ClientAuth, ClientConfig, ClientHelloInfo, Config, ServerConfig
+from ..crypto.aead import MAX_PLAINTEXT
 from ..enums import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import UsageError
 from ..identity import Identity
@@ -128,6 +129,7 @@ class Settings:
             "groups": self.groups,
             "alpn_protocols": self.alpn,
             "certificate_compression": (),
+            "initial_fragment": MAX_PLAINTEXT,
             "key_log": None,
         }
         if self.schemes is not None:

@@ -22,6 +22,7 @@ from ..config import (
     ExternalPsk,
     ServerConfig,
 )
+from ..crypto.aead import MAX_PLAINTEXT
 from ..crypto.suites import TLS12_SUITES, TLS13_SUITES
 from ..enums import CipherSuite, NamedGroup, ProtocolVersion
 from ..errors import UsageError
@@ -112,6 +113,7 @@ class Settings:
             "cipher_suites": (*(suite.code for suite in TLS13_SUITES), *self.suites12),
             "groups": self.groups,
             "alpn_protocols": self.alpn,
+            "initial_fragment": MAX_PLAINTEXT,  # as OpenSSL does it
             "trust": self.trust(),
             "key_log": self.key_log,
             "allow_truncation": allow_truncation

@@ -239,6 +239,7 @@ class State:
             "clock": self.sessions.clock,
             "certificate_compression": self._compression(),
             "max_fragment": options.max_send_fragment or MAX_PLAINTEXT,
+            "initial_fragment": MAX_PLAINTEXT,
             "observer": self,
             "key_log": self._log if options.export_traffic_secrets else None,
             "verify": self._hook(self._verify),

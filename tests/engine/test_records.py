@@ -158,6 +158,46 @@ def test_the_selected_configuration_decides_on_the_pieces(
     assert max(lengths(bytes(pair.to_client))) in range(512, 512 + 25)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_records_start_small_and_grow(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    """By one more step with each record that a longer write was cut into, up to the limit."""
+    client = client.replace(max_version=version, initial_fragment=1000, max_fragment=3500)
+    pair = connect(client, server).check()
+    sizes = []
+    for data in (bytes(800), bytes(900), bytes(12_000), bytes(100), bytes(8000)):
+        pair.client.write(data)
+        stream = pair.client.data_to_send()
+        sizes.append(lengths(stream))
+        pair.server.receive_data(stream)
+        assert pair.server.read() == data
+    overhead = sizes[0][0] - 800
+    contents = [[size - overhead for size in row] for row in sizes]
+    assert contents == [
+        [800],
+        [900],
+        [1000, 2000, 3000, 3500, 2500],
+        [100],
+        [3500, 3500, 1000],
+    ]
+
+
+@pytest.mark.parametrize("change", [{"initial_fragment": 16_384}, {"record_padding": 2}])
+def test_records_are_large_from_the_beginning_where_that_is_wanted(
+    client: ClientConfig, server: ServerConfig, change: dict[str, int]
+) -> None:
+    pair = connect(client.replace(**change), server).check()
+    pair.client.write(bytes(40_000))
+    assert [size // 1000 for size in lengths(pair.client.data_to_send())] == [16, 16, 7]
+
+
+@pytest.mark.parametrize("size", [0, 511, 16_385])
+def test_a_first_fragment_of_no_possible_size_is_the_callers_mistake(size: int) -> None:
+    with pytest.raises(UsageError, match="initial_fragment"):
+        ClientConfig(initial_fragment=size)
+
+
 @pytest.mark.parametrize("size", [0, 511, 16_385])
 def test_a_fragment_of_no_possible_size_is_the_callers_mistake(size: int) -> None:
     with pytest.raises(UsageError, match="max_fragment"):
