@@ -108,7 +108,7 @@ def _goal(line: Line) -> str:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    names = ("cryptography", "uvloop", "aiofastnet", "rtls", "pyOpenSSL")
+    names = ("cryptography", "uvloop", "aiofastnet", "rtls", "pyOpenSSL", "tlslite-ng")
     packages = {}
     for name in names:
         try:

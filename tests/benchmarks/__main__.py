@@ -103,7 +103,7 @@ class Suite:
             entries = [
                 (name, "memory")
                 for name in engines.ENGINES
-                if engines.available(name) and (name in names or name == "pyOpenSSL")
+                if engines.available(name) and (name in names or name not in stacks.STACKS)
             ]
             with contest.contestants(Solo, entries, self.settings) as solos:
                 self._rows(solos, engines.WORKS)

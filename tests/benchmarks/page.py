@@ -11,6 +11,7 @@ COLOURS = {
     "aiofastnet": "#b7791f",
     "rtls": "#a8553a",
     "pyOpenSSL": "#7a5ea8",
+    "tlslite-ng": "#8d8d4e",
     "aiotls": "#1a7f5a",
     "aiotls.ssl": "#63b894",
 }
