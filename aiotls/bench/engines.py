@@ -15,6 +15,7 @@ import importlib.util
 import json
 import sys
 import time
+import warnings
 from typing import Any
 
 from .settings import NAME, Settings
@@ -194,12 +195,14 @@ class TLSLite(Engine):
     It has no call that checks the server's chain, so that its handshakes are not comparable.
     """
 
-    requires = ("tlslite",)
+    requires = ("tlslite", "asyncore")  # which Python 3.12 has no more
     stack = Standard
     pace = 0.003
 
     def __init__(self, settings: Settings) -> None:
-        api = self.api = importlib.import_module("tlslite.api")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # for asyncore, which is not used
+            api = self.api = importlib.import_module("tlslite.api")
         chain = self.chain = api.X509CertChain()
         with open(settings.path("chain.pem")) as file:
             chain.parsePemList(file.read())
