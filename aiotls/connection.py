@@ -398,22 +398,21 @@ class TLSConnection:
             self.receive_data(data)
             return None
         reader = self._reader
+        content = reader.single(data)
+        if content is None:
+            self._receive(data)
+            return None
+        post, opener = self._post, reader.opener
+        if (post is None or not post.interrupted) and opener.sequence < opener.limit:
+            if post is not None:
+                post.data_arrived()
+            self._empty_records = 0
+            return content
         try:
-            record = reader.single(data)
-            if record is not None:
-                kind, content = record
-                opener = reader.opener
-                if kind == APPLICATION_DATA and content and opener.sequence < opener.limit:
-                    if self._post is not None:
-                        self._post.data_arrived()
-                    self._empty_records = 0
-                    return content
-                self._take_records((record,))
-                return None
+            self._take_records(((APPLICATION_DATA, content),))
         except Exception as error:
             failure = self._fail(error)
             raise failure from failure.__cause__
-        self._receive(data)
         return None
 
     def _receive(self, data: Bytes) -> None:

@@ -75,16 +75,11 @@ class RecordReader:
         del buffer[:end]
         return self.opener.open(record[:5], record[5:])
 
-    def single(self, data: bytes | bytearray | memoryview) -> tuple[int, bytes] | None:
-        """The record that *data* is, if it is exactly one and application data, as where messages
-        are short; or None, and nothing was done.
+    def single(self, data: bytes | bytearray | memoryview) -> bytes | None:
+        """The content of *data* if that is exactly one record of application data, as where
+        messages are short; or None, and nothing was done.
         """
-        if self._buffer or len(data) < 5:
-            return None
-        kind, version, length = HEADER.unpack_from(data)
-        if kind != APPLICATION_DATA or version != 3 or not length == len(data) - 5 <= MAX_FRAGMENT:
-            return None
-        return self.opener.open(data[:5], data[5:])
+        return None if self._buffer else self.opener.open_one(data)
 
     def records(self, data: bytes | bytearray | memoryview) -> Iterable[tuple[int, bytes]]:
         """The records that *data* completes, opened one by one as they are asked for.
@@ -92,7 +87,8 @@ class RecordReader:
         *data* is only looked at while this runs; what is left of it is copied. When the one who
         iterates stops early, the rest is lost: only a dead connection does that.
         """
-        return self._records(data) if (record := self.single(data)) is None else (record,)
+        content = self.single(data)
+        return self._records(data) if content is None else ((APPLICATION_DATA, content),)
 
     def complete(self, data: memoryview) -> tuple[tuple[int, bytes] | None, memoryview]:
         """The record that has begun to arrive, completed out of *data*; and what is behind it.

@@ -38,6 +38,9 @@ class Opener(Protocol):
     def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """The content type and the content of one record; raises ProtocolError."""
 
+    def open_one(self, data: Bytes) -> bytes | None:
+        """:meth:`open_run` for *data* that is one such record and ends with it; or None."""
+
     def open_run(self, data: memoryview, position: int, into: list[bytes]) -> int:
         """Opens the records of application data that follow each other from *position* on.
 
@@ -74,6 +77,10 @@ class PlainOpener:
                 reason="DATA_LENGTH_TOO_LONG",
             )
         return header[0], bytes(fragment)
+
+    def open_one(self, data: Bytes) -> bytes | None:
+        """None, likewise."""
+        return None
 
     def open_run(self, data: memoryview, position: int, into: list[bytes]) -> int:
         """None: there is no application data before there are keys."""
@@ -184,6 +191,24 @@ class Opener13:
             position = following
         return position
 
+    def open_one(self, data: Bytes) -> bytes | None:
+        """The content of *data* if it is one record of application data, as where messages are
+        short, and nothing else; None for everything else, of which nothing was taken.
+        """
+        length = len(data) - 5
+        if length < 18 or HEADER.unpack_from(data) != (_APPLICATION_DATA, 3, length):
+            return None
+        sequence = self.sequence
+        nonce = (self._iv ^ sequence).to_bytes(12, "big")
+        try:
+            inner = self._decrypt(nonce, data[5:], data[:5])
+        except InvalidTag:
+            return None
+        if not 1 < len(inner) <= self.max_plaintext + 1 or inner[-1] != _APPLICATION_DATA:
+            return None
+        self.sequence = sequence + 1
+        return inner[:-1]
+
     def _open_unprotected(self, kind: int, content: bytes) -> tuple[int, bytes]:
         if kind == ContentType.CHANGE_CIPHER_SPEC:
             return kind, content  # RFC 8446, section 5: never protected
@@ -287,6 +312,18 @@ class Opener12:
             )
         self.sequence = sequence + 1
         return header[0], content
+
+    def open_one(self, data: Bytes) -> bytes | None:
+        """The content of *data* if it is one record of application data, and is right."""
+        length = len(data) - 5
+        if length <= self._explicit + 16:  # no content, or none that is whole
+            return None
+        if HEADER.unpack_from(data) != (_APPLICATION_DATA, 3, length):
+            return None
+        try:
+            return self.open(data[:5], data[5:])[1]
+        except ProtocolError:  # the number of the record is still the same
+            return None
 
     def open_run(self, data: memoryview, position: int, into: list[bytes]) -> int:
         """None: each record is opened by itself."""
