@@ -63,6 +63,7 @@ def gnutls_serv(bench: Bench, *more: str | Path, certificate: bool = True) -> li
 
 
 TLS13 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+BOTH = (TLS13, "NORMAL:-VERS-ALL:+VERS-TLS1.2")
 
 
 async def takes_early_data(bench: Bench) -> None:
@@ -159,30 +160,34 @@ async def shows_a_raw_key(bench: Bench) -> None:
     identity = bench.pki.server_identity()
     key, public = raw_key_files(bench, identity, bench.pki.server())
     options = ("--rawpkkeyfile", key, "--rawpkfile", public, "--disable-client-cert")
-    priority = f"{TLS13}:-CTYPE-SRV-ALL:+CTYPE-SRV-RAWPK"
-    config = aiotls.ClientConfig(raw_public_keys=[identity.raw_public_key])
-    command = gnutls_serv(bench, *options, "--priority", priority, certificate=False)
-    with running(command) as (server, _):
-        async with connected(server.port, config) as (reader, writer, engine):
-            await echoed(reader, writer)
-            assert engine.peer.raw_public_key == identity.raw_public_key
+    for version in BOTH:
+        priority = f"{version}:-CTYPE-SRV-ALL:+CTYPE-SRV-RAWPK"
+        config = aiotls.ClientConfig(raw_public_keys=[identity.raw_public_key])
+        command = gnutls_serv(bench, *options, "--priority", priority, certificate=False)
+        with running(command) as (server, _):
+            async with connected(server.port, config) as (reader, writer, engine):
+                await echoed(reader, writer)
+                assert engine.peer.raw_public_key == identity.raw_public_key
 
 
 async def client_shows_a_raw_key(bench: Bench) -> None:
-    """Both sides at once: the server shows its key alone too."""
+    """Both sides at once: the server shows its key alone too, where it has no certificate."""
     identity = bench.pki.client_identity()
     key, public = raw_key_files(bench, identity, bench.pki.client())
-    config = bench.server(
-        client_auth=aiotls.ClientAuth.REQUIRED,
-        raw_public_keys=[identity.raw_public_key],
-        show_raw_public_key=True,
-    )
-    priority = f"{TLS13}:-CTYPE-ALL:+CTYPE-SRV-RAWPK:+CTYPE-CLI-RAWPK"
-    options = ("--rawpkkeyfile", key, "--rawpkfile", public, "--insecure", "--priority", priority)
-    async with watched(config) as (port, engines):
-        printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench, *options, trust=False))
-    assert LINE.decode() in printed, printed
-    assert engines[0].peer.raw_public_key == identity.raw_public_key
+    alone = aiotls.Identity.from_raw_key(bench.pki.server_identity().signer)
+    options = ("--rawpkkeyfile", key, "--rawpkfile", public, "--insecure")
+    for version in BOTH:
+        for changes in ({"show_raw_public_key": True}, {"identity": alone}):
+            config = bench.server(
+                client_auth=aiotls.ClientAuth.REQUIRED,
+                raw_public_keys=[identity.raw_public_key],
+            ).replace(**changes)
+            priority = f"{version}:-CTYPE-ALL:+CTYPE-SRV-RAWPK:+CTYPE-CLI-RAWPK"
+            async with watched(config) as (port, engines):
+                command = gnutls_cli(port, bench, *options, "--priority", priority, trust=False)
+                printed = await asyncio.to_thread(talk, *command)
+            assert LINE.decode() in printed, printed
+            assert engines[0].peer.raw_public_key == identity.raw_public_key
 
 
 def raw_key_files(

@@ -179,6 +179,7 @@ MESSAGES: dict[type[msg.Message], st.SearchStrategy[Any]] = {
     msg.KeyUpdate: st.builds(msg.KeyUpdate, st.integers(0, 1)),
     msg.HelloRequest: st.builds(msg.HelloRequest),
     msg.Certificate12: st.builds(msg.Certificate12, some(filled, 0)),
+    msg.RawPublicKey12: st.builds(msg.RawPublicKey12, st.binary(max_size=100)),
     msg.CertificateStatus: st.builds(msg.CertificateStatus, filled),
     msg.ServerKeyExchange: st.builds(msg.ServerKeyExchange, u16, filled, u16, opaque),
     msg.CertificateRequest12: st.builds(msg.CertificateRequest12, filled, u16s, some(filled, 0)),
