@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,16 +14,14 @@ import pytest
 
 from aiotls import ClientConfig, ServerConfig, loop
 from aiotls.transport import TLSTransport
+from tests import loops
 
 from . import pki
 from .peers import HOST, Recorder, closed, echo, port_of
 
-try:
-    import uvloop
-except ImportError:
-    BASES: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
-else:
-    BASES = [asyncio.new_event_loop, uvloop.new_event_loop]
+BASES: list[Callable[[], asyncio.AbstractEventLoop]] = [loops.SelectorLoop]
+with contextlib.suppress(ImportError):
+    BASES.append(loops.uvloop_factory())
 
 
 def run(base: Callable[[], asyncio.AbstractEventLoop], main: Any) -> None:
@@ -137,8 +136,8 @@ def test_an_accepted_socket(
                 server_hostname="localhost",
             )
         )
-        await asyncio.sleep(0.01)
-        sock, _ = listener.accept()
+        listener.setblocking(False)
+        sock, _ = await running.sock_accept(listener)
         listener.close()
         _, server = await running.connect_accepted_socket(
             Recorder,

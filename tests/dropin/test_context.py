@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from tests import certificates
 from tests.engine.test_certificates import staple
 
 from .engines import CONTROL, OURS, Files, client_context, module, server_context
+
+SECONDS = 20.0
 
 
 class Pair:
@@ -63,6 +67,33 @@ def test_not_a_byte_goes_through_openssl(engine: str, files: Files) -> None:
     """Handshakes that were begun on the C object are counted by it."""
     client, server = client_context(engine, files), server_context(engine, files)
     Pair(client, server).shake_hands()
+    begun = c_counters(client)["connect"] + c_counters(server)["accept"]
+    assert begun == (0 if engine == OURS else 2)
+    assert client.session_stats()["connect_good"] == server.session_stats()["accept_good"] == 1
+
+
+@pytest.mark.parametrize("engine", [CONTROL, OURS])
+def test_not_a_byte_of_a_socket_goes_through_openssl(engine: str, files: Files) -> None:
+    """As above, with SSLSockets; and no byte is in OpenSSL's hands that is on the wire."""
+    client, server = client_context(engine, files), server_context(engine, files)
+    below, other = socket.socketpair()
+    answers: list[bytes] = []
+
+    def serve() -> None:
+        with server.wrap_socket(other, server_side=True) as tls:
+            tls.sendall(tls.recv(4))
+            answers.append(tls.recv(4))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    below.settimeout(SECONDS)
+    with client.wrap_socket(below, server_hostname="localhost") as tls:
+        tls.sendall(b"ping")
+        assert tls.recv(4) == b"ping"
+        native = ssl._ssl._SSLSocket  # type: ignore[attr-defined]
+        assert isinstance(tls._sslobj, native) == (engine == CONTROL)
+    thread.join(SECONDS)
+    assert answers == [b""]
     begun = c_counters(client)["connect"] + c_counters(server)["accept"]
     assert begun == (0 if engine == OURS else 2)
     assert client.session_stats()["connect_good"] == server.session_stats()["accept_good"] == 1

@@ -218,8 +218,7 @@ async def hypercorn_server(context: Any) -> AsyncIterator[int]:
         hypercorn_asyncio.serve(application, config, shutdown_trigger=ended.wait)
     )
     try:
-        await asyncio.sleep(0.1)
-        yield listener.getsockname()[1]
+        yield listener.getsockname()[1]  # it listens: who comes before hypercorn waits for it
     finally:
         ended.set()
         await task
