@@ -17,9 +17,9 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import settings
@@ -34,44 +34,142 @@ from hypothesis.stateful import (
 
 from aiotls import (
     ClientConfig,
+    ECHKeys,
+    ECHRejected,
+    Identity,
     ServerConfig,
     TLSConnection,
     TLSError,
     UsageError,
 )
-from aiotls.config import ClientAuth
-from aiotls.enums import ContentType, NamedGroup, ProtocolVersion, Want
+from aiotls.config import ClientAuth, ExternalPsk
+from aiotls.enums import Alert, ContentType, NamedGroup, ProtocolVersion, Want
 from aiotls.errors import AlertReceived, ProtocolError, Truncated
+from aiotls.handshake.auth import Peer
 from aiotls.sessions import MemoryReplayGuard, MemorySessionCache
 from tests import certificates
 from tests.engine.pair import connect
 
 CLIENT, SERVER = 0, 1
+AGREED = (
+    "version",
+    "suite",
+    "group",
+    "alpn",
+    "server_name",
+    "psk_identity",
+    "extended_master_secret",
+    "resumed",
+    "retried",
+    "ech",
+    "early_data",
+)
+"""What both sides of a connection have to be of one mind about."""
+
 SIZES = st.sampled_from([0, 1, 2, 100, 1000, 16384, 16385, 40000])
 alive: weakref.WeakSet[TLSConnection] = weakref.WeakSet()
 
 
-@cache
-def _configs(kind: str) -> tuple[ClientConfig, ServerConfig]:
-    root = certificates.authority()
-    client = ClientConfig(trust=root.trust, groups=(NamedGroup.X25519, NamedGroup.SECP256R1))
-    client = replace(client, key_shares=(NamedGroup.X25519,), session_cache=None)
-    server = ServerConfig(identity=certificates.leaf("localhost").identity)
-    if kind == "tls12":
-        return replace(client, max_version=ProtocolVersion.TLSv1_2), server
-    if kind == "retry":
-        return client, replace(server, groups=(NamedGroup.SECP256R1,))
-    if kind == "mutual":
-        return (
-            replace(client, identity=certificates.leaf("client").identity),
-            replace(server, trust=root.trust, client_auth=ClientAuth.REQUIRED),
+PUBLIC = "front.example"
+KEY = ExternalPsk(b"device 17", bytes(range(32)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What two sides are to agree on; some of it only together, see :func:`kinds`."""
+
+    tls12: bool = False
+    retry: bool = False
+    """Whether the client has to try again with another group."""
+
+    client_auth: bool = False
+    late_auth: bool = False
+    """Whether the server may ask for the client's certificate after the handshake."""
+
+    session: bool = False
+    """Whether there is one to be resumed, of an earlier handshake of the same kind."""
+
+    early: bool = False
+    half_rtt: bool = False
+    psk: bool = False
+    """Whether both have a key from elsewhere."""
+
+    ech: Literal["", "accepted", "rejected", "grease"] = ""
+    raw_keys: bool = False
+    small: bool = False
+    """Whether records are small, each side's in its own way."""
+
+
+@st.composite
+def kinds(draw: st.DrawFn) -> Kind:
+    """A kind of connection in which nothing excludes anything else."""
+    tls12 = draw(st.booleans()) and draw(st.booleans())
+    flag = st.booleans()
+    client_auth = draw(flag)
+    session = draw(flag)
+    if tls12:
+        return Kind(
+            True,
+            client_auth=client_auth,
+            session=session,
+            raw_keys=draw(flag) and not session,
+            small=draw(flag),
         )
-    if kind == "early":
-        cache_ = MemorySessionCache()
-        client = replace(client, session_cache=cache_)
-        guard = MemoryReplayGuard(clock=itertools.count(1.0, 1e9).__next__)
-        server = replace(server, max_early_data=1 << 16, replay_guard=guard)
-        return client, server
+    return Kind(
+        retry=draw(flag),
+        client_auth=client_auth,
+        late_auth=draw(flag),
+        session=session,
+        early=session and draw(flag),
+        half_rtt=not client_auth and draw(flag),
+        psk=draw(flag),
+        ech=draw(st.sampled_from(["", "", "accepted", "rejected", "grease"])),
+        raw_keys=draw(flag),
+        small=draw(flag),
+    )
+
+
+@cache
+def _ech_keys(number: int) -> ECHKeys:
+    return ECHKeys.generate(PUBLIC)
+
+
+def _configs(kind: Kind) -> tuple[ClientConfig, ServerConfig]:
+    """The two sides for a first connection of this kind."""
+    root = certificates.authority()
+    leaf, public = certificates.leaf("localhost"), certificates.leaf(PUBLIC)
+    guard = MemoryReplayGuard(clock=itertools.count(1.0, 1e9).__next__)
+    groups = (NamedGroup.X25519, NamedGroup.SECP256R1)
+    client = ClientConfig(
+        trust=root.trust,
+        groups=groups,
+        key_shares=() if kind.tls12 else groups[:1],
+        max_version=ProtocolVersion.TLSv1_2 if kind.tls12 else ProtocolVersion.TLSv1_3,
+        identity=certificates.leaf("client").identity,
+        post_handshake_auth=kind.late_auth,
+        session_cache=None,
+        psks=[KEY] if kind.psk else [],
+        raw_public_keys=[leaf.identity.raw_public_key] if kind.raw_keys else [],
+        ech=_ech_keys(0).config_list if kind.ech in ("accepted", "rejected") else None,
+        grease_ech=kind.ech == "grease",
+        alpn_protocols=["echo"],
+        max_fragment=600 if kind.small else 1 << 14,
+        record_padding=64 if kind.small else 0,
+    )
+    server = ServerConfig(
+        identities=[leaf.identity, public.identity],
+        groups=groups[1:] if kind.retry else groups,
+        trust=root.trust,
+        client_auth=ClientAuth.REQUIRED if kind.client_auth else ClientAuth.NONE,
+        max_early_data=1 << 16,
+        replay_guard=guard,
+        half_rtt=kind.half_rtt,
+        psk={KEY.identity: KEY}.get if kind.psk else None,
+        show_raw_public_key=kind.raw_keys,
+        ech_keys=_ech_keys(1 if kind.ech == "rejected" else 0) if kind.ech else None,
+        alpn_protocols=["echo", "other"],
+        record_size_limit=1000 if kind.small else None,
+    )
     return client, server
 
 
@@ -89,13 +187,17 @@ class _Cache:
 
 
 @cache
-def _resuming() -> tuple[ClientConfig, ServerConfig]:
-    client, server = _configs("early")
-    pair = connect(client, server).check()
-    pair.pump()
-    assert isinstance(client.session_cache, MemorySessionCache)
-    ((session, *_),) = client.session_cache._sessions.values()
-    return replace(client, session_cache=_Cache(session)), server
+def prepared(kind: Kind) -> tuple[ClientConfig, ServerConfig]:
+    """The two sides, with a session to resume where there is to be one."""
+    client, server = _configs(kind)
+    if not kind.session:
+        return client, server
+    cache_ = MemorySessionCache()
+    first = client.replace(session_cache=cache_, psks=(), ech=None)
+    connect(first, server).check().pump()
+    sessions = [session for kept in cache_._sessions.values() for session in kept]
+    assert sessions, kind
+    return client.replace(session_cache=_Cache(sessions[0])), server
 
 
 def _records(stream: bytes) -> list[bytes]:
@@ -149,11 +251,12 @@ class Connections(RuleBasedStateMachine):
         """Whether the stream from this side has ended."""
         self.fill = itertools.count(1)
 
-    @initialize(kind=st.sampled_from(["tls13", "tls12", "retry", "mutual", "early"]))
-    def start(self, kind: str) -> None:
-        client, server = _resuming() if kind == "early" else _configs(kind)
-        early = b"early data" * 30 if kind == "early" else b""
-        self.tls13 = kind != "tls12"
+    @initialize(kind=kinds())
+    def start(self, kind: Kind) -> None:
+        self.kind = kind
+        client, server = prepared(kind)
+        early = b"early data" * 30 if kind.early else b""
+        self.tls13 = not kind.tls12
         self.ends = [
             TLSConnection(client, "localhost", early_data=early, replay=True),
             TLSConnection(server),
@@ -224,6 +327,10 @@ class Connections(RuleBasedStateMachine):
     @rule(side=sides, ask=st.booleans())
     def update(self, side: int, ask: bool) -> None:
         self._call(side, self.ends[side].key_update, ask)
+
+    @rule()
+    def ask_for_a_certificate(self) -> None:
+        self._call(SERVER, self.ends[SERVER].request_certificate)
 
     @rule(side=sides)
     def half_close(self, side: int) -> None:
@@ -363,10 +470,30 @@ class Connections(RuleBasedStateMachine):
         first, second = results if self.ends else (None, None)
         if first is None or second is None:
             return
-        for name in ("version", "suite", "group", "alpn", "resumed", "retried", "early_data"):
+        for name in AGREED:
             assert getattr(first, name) == getattr(second, name), name
+        shown = {CLIENT: second.identity, SERVER: first.identity}
+        for side, identity in shown.items():
+            self._who(side, self.ends[side].peer, identity)
         exported = [end.export_keying_material("EXPORTER-model", 32) for end in self.ends]
         assert exported[0] == exported[1]
+
+    def _who(self, side: int, peer: Peer | None, identity: Identity | None) -> None:
+        """A side never takes its peer for another than it is."""
+        resumed = self.ends[side].established
+        assert resumed is not None
+        if peer is None:
+            # a server that has not asked, or one side of a connection under a shared key
+            assert side == SERVER or resumed.psk_identity is not None
+            return
+        name = "client" if side == SERVER else "localhost"
+        expected = certificates.leaf(name).identity
+        if peer.raw_public_key is not None:
+            assert peer.raw_public_key == expected.raw_public_key
+        else:
+            assert peer.chain[:1] == expected.chain[:1]
+        if identity is not None and not resumed.resumed:
+            assert identity.chain[:1] == expected.chain[:1]
 
     def teardown(self) -> None:
         if not self.ends:
@@ -391,7 +518,7 @@ class Connections(RuleBasedStateMachine):
         """What became of the stream that *side* has sent."""
         sender, receiver = self.ends[side], self.ends[1 - side]
         taken, sent = (_normal(bytes(s[side]), self.tls13) for s in (self.taken, self.sent))
-        if not sent.startswith(taken):
+        if not sent.startswith(taken) and not self._skipped_early_data(side):
             assert sender.error or receiver.error, "a change to the bytes went unnoticed"
         if receiver.error is None:
             assert receiver.peer_closed, "an end without close_notify went unreported"
@@ -401,7 +528,19 @@ class Connections(RuleBasedStateMachine):
             if isinstance(sender.error, ProtocolError) and isinstance(error, AlertReceived):
                 assert error.alert == sender.error.alert
             blames = isinstance(error, ProtocolError) and not self.aborted[1 - side]
+            blames &= not self._to_be_refused(error)
             assert not blames or self.meddled[1 - side], repr(error)
+
+    def _to_be_refused(self, error: TLSError | None) -> bool:
+        """RFC 9849, section 6.1.7: a client that was not understood tells nothing of itself."""
+        refused = isinstance(error, ECHRejected) or (
+            self.kind.client_auth and getattr(error, "alert", 0) == Alert.CERTIFICATE_REQUIRED
+        )
+        return refused and self.kind.ech == "rejected"
+
+    def _skipped_early_data(self, side: int) -> bool:
+        """RFC 8446, section 4.2.10: what a server has refused it drops, whatever it is."""
+        return side == CLIENT and self.kind.early and not self.ends[SERVER].early_data_accepted
 
     def cut_early(self, side: int) -> bool:
         return len(self.taken[side]) < len(self.sent[side])
@@ -424,7 +563,7 @@ def test_two_connections_and_a_hostile_wire(examples: int, steps: int) -> None:
 
 def test_a_truncation_is_never_taken_for_an_end() -> None:
     """The one case that the machine would take long to find: cut at every single byte."""
-    for kind in ("tls13", "tls12"):
+    for kind in (Kind(), Kind(tls12=True)):
         client, server = _configs(kind)
         pair = connect(client, server).check()
         pair.server.write(b"all of it")
