@@ -16,7 +16,7 @@ from .transport import TLSTransport
 class Awaited(Handshake):
     """A handshake that a coroutine waits for."""
 
-    __slots__ = ("done", "error", "protocol", "upgrade")
+    __slots__ = ("done", "error", "over", "protocol", "upgrade")
 
     def __init__(self, transport: TLSTransport, timeout: float, *, upgrade: bool = False) -> None:
         super().__init__(transport, timeout)
@@ -24,6 +24,8 @@ class Awaited(Handshake):
         """Whether the protocol has known its connection since before TLS."""
         self.protocol: asyncio.BaseProtocol | None = None
         self.error: BaseException | None = None
+        self.over = False
+        """Whether it has failed, and the socket is closed."""
         self.done: asyncio.Future[None] = transport._loop.create_future()
 
     def serve(self, protocol: asyncio.BaseProtocol) -> Awaited:
@@ -63,6 +65,8 @@ class Awaited(Handshake):
         if self.complete:
             self.transport.abort()
             return
+        if self.over:
+            return  # it failed in the same turn, and nobody is left to say that all is closed
         self.done = self.transport._loop.create_future()
         if self.error is not None:  # it has failed already, and lingers
             self.transport.abort()
@@ -90,6 +94,7 @@ class Awaited(Handshake):
 
     def closed(self) -> None:
         """Nothing is left: the one who waits may know."""
+        self.over = True
         self._wake_waiter()
 
     def _wake_waiter(self) -> None:

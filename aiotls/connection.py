@@ -733,11 +733,15 @@ class TLSConnection:
             self._fail(ProtocolError(alert, "the connection was aborted by this side"))
 
     def close(self) -> None:
-        """Drops a handshake that will not be finished, without a word to the peer."""
+        """Drops a handshake, or chores, that will not be finished, without a word to the peer."""
         coroutine, self._coroutine = self._coroutine, None
         if coroutine is not None and not self._driven:
             coroutine.close()
         self._channel = None
+        chores, self.chores = self.chores, []
+        for chore in chores:
+            if isinstance(chore, Coroutine):
+                chore.close()  # nobody will await it any more
         if self._result is None and self.error is None:
             self.error = TLSError("the connection was closed during the handshake")
             self.want = None

@@ -157,13 +157,14 @@ class SocketEngine(Engine):
             self._step(view[:have])
 
     def _step(self, data: memoryview | None) -> None:
-        with self._state, contextlib.suppress(TLSError):
-            if data is None:
-                self.connection.receive_eof()
-            else:
-                self.connection.receive_data(data)
-                if self.connection.chores:
-                    self._run_chores()
+        with self._state:
+            with contextlib.suppress(TLSError):
+                if data is None:
+                    self.connection.receive_eof()
+                else:
+                    self.connection.receive_data(data)
+            if self.connection.chores:
+                self._run_chores()
 
     # -- bytes to the peer ---------------------------------------------------------------------
 
