@@ -109,14 +109,14 @@ async def server13(
         request = certificate_request(config)
         channel.send(request)
     if credential is not None:
-        credential = await with_fresh_staple(config, hello, credential)
+        fresh = await with_fresh_staple(config, hello, credential)
         await auth.prove(
             channel,
-            credential.identity,
-            credential.scheme,
+            fresh.identity,
+            fresh.scheme,
             auth.SERVER_CONTEXT,
             hello.extensions,
-            raw=credential.raw,
+            raw=fresh.raw,
         )
     channel.send(Finished(finished(suite, server_secret, transcript.digest())))
     master = secrets.master()
