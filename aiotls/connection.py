@@ -269,6 +269,29 @@ class TLSConnection:
         """What became of 0-RTT data, and why; None until the handshake is complete."""
         return self._result.early_data_status if self._result is not None else None
 
+    def stream_early_data(self, end: Callable[[], Awaitable[None]]) -> None:
+        """On a client, before the handshake: early data is given to :meth:`write_early_data` bit by
+        bit. *end* is awaited before the handshake ends it (RFC 8446, section 4.5), the server's
+        answer in hand. Raises UsageError where the handshake has begun.
+        """
+        if self.server_side or self._channel is None or self._driven or self._coroutine is not None:
+            raise UsageError("early data is a client's, and is announced before the handshake")
+        self._channel.end_early_data = end
+
+    def write_early_data(self, data: Bytes) -> int:
+        """On a client that has announced it: sends data ahead of the handshake; how many bytes.
+
+        Raises UsageError where none may be sent (any more), or the session allows less.
+        """
+        self._check_alive()
+        room = self._channel.early_room if self._channel is not None else 0
+        if len(data) > room or self.close_notify_sent:
+            raise UsageError(f"{len(data)} bytes of early data; {room} may go")
+        if self._channel is not None and len(data):
+            self._channel.early_room -= len(data)
+            self._writer.write(APPLICATION_DATA, data)
+        return len(data)
+
     def read_early_data(self) -> bytes:
         """On a server: 0-RTT data that has arrived and was not read, before the handshake is done.
 
@@ -715,11 +738,14 @@ class TLSConnection:
     def send_close_notify(self) -> None:
         """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.
 
-        Reading goes on. In the middle of a handshake it is user_canceled and close_notify.
+        Reading goes on. In the middle of a handshake, before data may flow, it is user_canceled and
+        close_notify.
         """
         if self.close_notify_sent or self.error is not None:
             return
-        if self._result is None:
+        channel = self._channel
+        flows = channel is not None and (channel.may_write or channel.early_room > 0)
+        if self._result is None and not flows:
             self._send_alert(AlertLevel.WARNING, Alert.USER_CANCELED)
         self._send_alert(AlertLevel.WARNING, Alert.CLOSE_NOTIFY)
         self.close_notify_sent = True

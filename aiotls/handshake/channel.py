@@ -86,6 +86,10 @@ class Channel:
         """Whether a change_cipher_spec may come now (RFC 8446, section 5)."""
         self.early_output = b""
         """What a client's application wants to send ahead of the handshake."""
+        self.end_early_data: Callable[[], Awaitable[None]] | None = None
+        """On a client that writes early data bit by bit: awaited before it ends."""
+        self.early_room = 0
+        """How many bytes of early data a client may still write."""
         self.may_write = False
         """Whether a server's application may write ahead of the client's Finished (4.4.4)."""
         self.early_sink: Callable[[bytes], None] = _drop

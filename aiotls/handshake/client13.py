@@ -92,6 +92,9 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     channel.log_secret("EXPORTER_SECRET", exporter_secret)
 
     # (EndOfEarlyData*)  {Certificate*}  {CertificateVerify*}  {Finished}
+    if channel.end_early_data is not None:
+        await channel.end_early_data()
+        channel.early_room = 0
     if early is EarlyData.ACCEPTED:
         channel.send(EndOfEarlyData())
     if offer.early_data:

@@ -33,9 +33,9 @@ SKIPPED = 1 << 15
 # -- the client's half -----------------------------------------------------------------------------
 
 
-def unsendable(config: ClientConfig, session: Session | None, data: bytes) -> EarlyData | None:
+def unsendable(config: ClientConfig, session: Session | None, wanted: bool) -> EarlyData | None:
     """Why early data is not announced; None where it is."""
-    if not data:
+    if not wanted:
         return EarlyData.DISABLED
     if ProtocolVersion.TLSv1_3 not in config.versions:
         return EarlyData.PROTOCOL_VERSION
@@ -58,21 +58,25 @@ def sendable(offer: Offer, data: bytes) -> bytes:
 
 async def send_early_data(channel: Channel, offer: Offer) -> None:
     """Sends what the application has for the server, under the key of the session alone."""
-    data = sendable(offer, channel.early_output)
-    if not data:
+    key = offer.keys[0] if offer.keys else None
+    if key is None or key.session is None or not offer.early_data:
         return
-    key = offer.keys[0]
+    data = sendable(offer, channel.early_output)
+    if channel.end_early_data is not None:
+        channel.early_room = key.session.max_early_data - len(data)
     digest = channel.transcript.hash_of(key.hash_name, b"")
     secret = key.early_secret().client_early_traffic(digest)
     channel.log_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret)
     channel.send_ccs()
     channel.writer.sealer = Sealer13(key.suite, secret, channel.config.record_padding)
-    channel.writer.write(ContentType.APPLICATION_DATA, data)
+    if data:
+        channel.writer.write(ContentType.APPLICATION_DATA, data)
     await channel.flush()
 
 
 def withdraw(channel: Channel) -> None:
     """A HelloRetryRequest refuses early data: the second ClientHello goes in the clear."""
+    channel.early_room = 0
     channel.writer.sealer = PlainSealer()
 
 

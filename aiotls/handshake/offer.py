@@ -116,7 +116,8 @@ def make_offer(
         extensions=Extensions.build(rows),
     )
     keys = offered_keys(config, session)
-    unsent = unsendable(config, session, channel.early_output)
+    wanted = bool(channel.early_output) or channel.end_early_data is not None
+    unsent = unsendable(config, session, wanted)
     if unsent is None:
         hello = replace(
             hello, extensions=Extensions.build([*hello.extensions.items, (ext.EARLY_DATA, True)])

@@ -17,6 +17,7 @@ from .ciphers import SSL_CIPHER, cipher
 from .constants import (
     SSL3_RT_HANDSHAKE,
     SSL_CB_EXIT,
+    SSL_CB_HANDSHAKE_START,
     SSL_CB_LOOP,
     SSL_KEY_UPDATE_NONE,
     SSL_KEY_UPDATE_NOT_REQUESTED,
@@ -34,7 +35,7 @@ from .errors import (
 from .findings import X509_V_OK
 from .hooks import Hooks
 from .sessions import SSL_SESSION
-from .states import ERROR_TEXTS, TEXTS, Progress, State
+from .states import ERROR_TEXTS, TEXTS, Early, Progress, State
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -99,10 +100,7 @@ class Books:
         self.session: SSL_SESSION | None = None
         self.session_to_resume: SSL_SESSION | None = None
         self.verify_result = X509_V_OK
-        self.early_output = b""
-        """On a client: what goes ahead of the handshake."""
-        self.early_input: bytearray | None = None
-        """On a server that reads early data: what has come of it and was not read."""
+        self.early = Early.NONE
         self._spoke_tls = False
         """Whether the peer has ever sent anything that looked like a record."""
         self._reset()
@@ -159,6 +157,10 @@ class Books:
         """Whether the engine has made the KeyUpdate that is due, in answer to the peer's."""
         self._post_message = False
         self._tickets: list[bytes] = []
+        self._stopped = False
+        """Whether the handshake has stopped for early data."""
+        self.early_accepted = False
+        """On a server: whether it takes early data."""
         """On a server: the NewSessionTickets of TLS 1.3 that are to leave after the handshake."""
 
     # -- what the state is ---------------------------------------------------------------------
@@ -197,6 +199,7 @@ class Books:
         """SSL_set_connect_state(3) and SSL_set_accept_state(3)."""
         self.server = server
         self.role_chosen = True
+        self.early = Early.NONE
         kept = self._kept
         self._reset()
         self._kept = kept
@@ -207,7 +210,7 @@ class Books:
         The session stays, unless the connection was in use and nobody has closed it; a client
         resumes it.
         """
-        self.early_output, self.early_input = b"", None
+        self.early = Early.NONE
         kept = None
         if not (self.shutdown or self.in_init or self.in_before):
             self.forget_session()
@@ -278,6 +281,8 @@ class Books:
     def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
         """The engine's observer: a handshake message has passed."""
         if not sent:
+            if kind == HandshakeType.END_OF_EARLY_DATA:
+                self.end_early_data()
             self.hooks.last_read = kind
             if kind == HandshakeType.CERTIFICATE:
                 required = self.settings.verify_mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -298,6 +303,39 @@ class Books:
             self._kept = None
             if self.progress.resumes and self.session_to_resume is not None:
                 self.resumed, self._kept = True, self.session_to_resume.shown
+
+    def end_early_data(self) -> None:
+        """On a server: the client has sent all of its early data, and the handshake goes on."""
+        if self._stopped:
+            self._restart()
+        self.early = Early.FINISHED_READING
+
+    def _restart(self) -> None:
+        """The handshake goes on where it has stopped for early data."""
+        self._stopped, self.in_init = False, True
+        ERR_clear_error()
+        self.tell(SSL_CB_HANDSHAKE_START, 1)
+        if self.progress.state is State.EARLY_DATA:
+            self._loop()
+
+    def resume_handshake(self, sending: int) -> None:
+        """A call goes on with a handshake that has stopped for early data, and may end that.
+
+        *sending* is -1 for SSL_do_handshake(), 0 for a call that reads, 1 for one that writes.
+        """
+        state = self.progress.state
+        if state not in (State.EARLY_DATA, State.PENDING_EARLY_DATA_END) or self.failed:
+            return
+        goes_on = sending < 0
+        if sending >= 0 and self.server:
+            goes_on = self.early is Early.FINISHED_READING
+        elif sending > 0:
+            goes_on = self.early is not Early.WRITING
+        elif not sending:
+            goes_on = state is State.EARLY_DATA
+        self.in_init = self.in_init or goes_on
+        if goes_on and sending and self.early is Early.WRITE_RETRY:
+            self.early = Early.FINISHED_WRITING
 
     def _post_handshake_message(self, sent: bool, kind: int, data: bytes) -> None:
         """OpenSSL takes it for a small handshake of its own."""

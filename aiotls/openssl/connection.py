@@ -20,6 +20,7 @@ from .constants import (
     SSL3_AL_FATAL,
     SSL3_AL_WARNING,
     SSL3_RT_APPLICATION_DATA,
+    SSL_CB_EXIT,
     SSL_KEY_UPDATE_NONE,
     SSL_MAX_RECORD,
     SSL_MODE_AUTO_RETRY,
@@ -34,6 +35,7 @@ from .constants import (
 from .context import SSL_CTX
 from .errors import (
     ERR_R_INTERNAL_ERROR,
+    ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED,
     raise_ssl,
     set_errno,
 )
@@ -54,11 +56,13 @@ from .reasons import (
     SSL_R_REQUEST_SENT,
     SSL_R_SHUTDOWN_WHILE_IN_INIT,
     SSL_R_STILL_IN_INIT,
+    SSL_R_TOO_MUCH_EARLY_DATA,
     SSL_R_UNEXPECTED_EOF_WHILE_READING,
     SSL_R_UNINITIALIZED,
     SSL_R_WRONG_SSL_VERSION,
 )
 from .sessions import SessionSlot
+from .states import Early
 
 
 class SSL(Handshake):
@@ -66,15 +70,24 @@ class SSL(Handshake):
 
     def __init__(self, ctx: SSL_CTX) -> None:
         self.hooks = Hooks(self)
+        self._early_written = 0
         super().__init__(ctx)
 
     def slot(self) -> SessionSlot:
         """Where the engine finds the session to resume, and puts those that it is given."""
         slot = SessionSlot(self)
+        self._early_written = 0
         chosen = self.session_to_resume
         if chosen is not None and not chosen.removed:
             slot.offered = chosen.session
         return slot
+
+    @property
+    def early_limit(self) -> int:
+        """On a client: how many bytes of early data the session allows."""
+        chosen = self.session_to_resume
+        session = chosen.session if chosen is not None else None
+        return session.max_early_data if session is not None else 0
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -88,11 +101,19 @@ class SSL(Handshake):
                 self.rwstate = SSL_NOTHING
             return 0, b""
         set_errno(0)
+        if self.early in (Early.CONNECT_RETRY, Early.ACCEPT_RETRY):
+            raise_ssl(ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED)
+            return 0, b""
+        self.resume_handshake(0)
         if self.in_init:
             ret = self.shake_hands()
             if ret <= 0:
                 return -1, b""
         self.rwstate = SSL_NOTHING
+        if not self.plaintext and self._stopped:
+            ret = self._read_early() if self.server else self._read_ahead()
+            if ret <= 0:
+                return -1, b""
         if not self.plaintext:
             ret = self._receive()
             if ret <= 0:
@@ -103,6 +124,40 @@ class SSL(Handshake):
         if not peek:
             self.plaintext = self.plaintext[len(data) :]
         return 1, data
+
+    def _read_early(self) -> int:
+        """Takes records until there is early data: 1. Less: none has come, or all of it has."""
+        before, self.early = self.early, Early.READING
+        ret = self._go_on()
+        if self.early is not Early.READING:
+            self.tell(self._role | SSL_CB_EXIT, ret)
+            return -1
+        self.early = before
+        return ret if ret <= 0 or self.plaintext else -1
+
+    def _read_ahead(self) -> int:
+        """On a client that may still write early data, the server's Finished in hand.
+
+        What the server sends now can be read once early data has ended: with its first bytes the
+        handshake goes on.
+        """
+        connection = self.connection
+        if connection is None or self.rbio is None:
+            self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
+            return -1
+        self.rwstate = SSL_READING
+        set_errno(0)
+        ret, data = self.rbio.read(connection.missing)
+        if ret <= 0:
+            return self._nothing_read(ret)
+        try:
+            self._read_header(data)
+            connection.feed(data)
+        except TLSError as error:
+            self.rwstate = SSL_NOTHING
+            return self._refuse(error)
+        self.early = Early.FINISHED_WRITING
+        return self.shake_hands()
 
     def _receive(self) -> int:
         """Takes records until there is application data: 1. Less: what the call returns."""
@@ -199,6 +254,10 @@ class SSL(Handshake):
             self.rwstate = SSL_NOTHING
             raise_ssl(SSL_R_PROTOCOL_IS_SHUTDOWN)
             return -1, 0
+        if self.early in (Early.CONNECT_RETRY, Early.ACCEPT_RETRY, Early.READ_RETRY):
+            raise_ssl(ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED)
+            return 0, 0
+        self.resume_handshake(1)
         set_errno(0)
         done, pending = self._written, self._write
         total = pending.total if pending is not None else self._stuck
@@ -209,9 +268,14 @@ class SSL(Handshake):
         self._written = 0
         if pending is None and self._key_update_due():
             self.in_init = True
-        if self.in_init:
+        if self.in_init and self.early is not Early.UNAUTH_WRITING:
             ret = self.shake_hands()
             if ret <= 0:
+                return -1, 0
+        if pending is None and self.early is Early.WRITING:
+            self._early_written += size
+            if self._early_written > self.early_limit:
+                self.fatal(SSL_R_TOO_MUCH_EARLY_DATA, Alert.INTERNAL_ERROR)
                 return -1, 0
         if self._write is not None:
             total = self._write.total
@@ -258,6 +322,7 @@ class SSL(Handshake):
         self, source: object, view: Readable, size: int, done: int
     ) -> tuple[int, int]:
         partial = self.settings.mode & SSL_MODE_ENABLE_PARTIAL_WRITE
+        partial = partial and self.early is not Early.WRITING
         while done < size:
             ret, written = self._write_record(source, view, done, min(size - done, SSL_MAX_RECORD))
             if ret <= 0:
@@ -281,7 +346,14 @@ class SSL(Handshake):
         if connection is None:
             raise_ssl(ERR_R_INTERNAL_ERROR)
             return -1, 0
-        connection.write(view[start : start + size])
+        data = view[start : start + size]
+        if self.early is Early.WRITING:
+            connection.write_early_data(data)
+        elif connection.can_write:
+            connection.write(data)
+        else:
+            raise_ssl(ERR_R_INTERNAL_ERROR)
+            return -1, 0
         self._write = Write(
             SSL3_RT_APPLICATION_DATA, source, start, size, connection.data_to_send()
         )

@@ -64,7 +64,7 @@ from .reasons import (
 )
 from .sessions import SSL_SESSION
 from .settings import attach
-from .states import State
+from .states import Early, State
 from .suspension import Pause, detach, is_future, pause
 
 _CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
@@ -81,6 +81,7 @@ class Handshake(Books):
         if not self.role_chosen:
             raise_ssl(SSL_R_CONNECTION_TYPE_NOT_SET)
             return -1
+        self.resume_handshake(-1)
         if self.in_init or self.in_before:
             return self.shake_hands()
         return 1
@@ -95,6 +96,8 @@ class Handshake(Books):
             return -1
         ERR_clear_error()
         set_errno(0)
+        if self._stopped:
+            self._restart()
         if self._activity is None and not self._closed_early and not self._begin():
             ret = -1
         else:
@@ -119,9 +122,9 @@ class Handshake(Books):
             self.fatal(SSL_R_NO_PROTOCOLS_AVAILABLE, None)
             return False
         try:
-            self.connection = TLSConnection(
-                self.hooks.configure(), self.hooks.server_name, early_data=self.early_output
-            )
+            self.connection = TLSConnection(self.hooks.configure(), self.hooks.server_name)
+            if self.early is Early.CONNECTING:
+                self.connection.stream_early_data(self._before_end_of_early_data)
         except UsageError as error:
             self.fatal(SSL_R_NO_CIPHERS_AVAILABLE, None, str(error))
             return False
@@ -165,6 +168,9 @@ class Handshake(Books):
             self.failed = self.in_init = True
             raise
         want = yielded.want if isinstance(yielded, Pause) else None
+        if want == SSL_NOTHING:
+            self.rwstate = SSL_NOTHING
+            return 1  # for now: early data may flow
         self.rwstate = want if want is not None else self.hooks.kind
         return -1
 
@@ -239,6 +245,7 @@ class Handshake(Books):
         connection = self.connection
         if connection is None:
             return
+        await self._let_early_data_flow(connection)
         self.progress.reading()
         if connection.expecting == "finished" and not self.progress.tls13:
             self.progress.expect_finished()
@@ -275,6 +282,39 @@ class Handshake(Books):
         self.rwstate = SSL_NOTHING
         if self.progress.version is None and not connection.missing:
             self._expect_hello()
+
+    async def _let_early_data_flow(self, connection: TLSConnection) -> None:
+        """Stops where early data may be written, or has come to be read."""
+        if self.early is Early.READING:
+            self.plaintext += connection.read_early_data()
+            if self.plaintext:
+                await pause(SSL_NOTHING)
+        elif self.early_accepted and connection.read_early_data():
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE,
+                "the client sent early data, and the application does not read any more of it",
+                reason="UNEXPECTED_RECORD",
+            )
+        elif self.early is Early.CONNECTING and self.progress.state is State.CW_CLNT_HELLO:
+            self.progress.begin_early_data()
+            await self._stop()
+        elif self.early is Early.ACCEPTING and self.progress.flight_is_over:
+            self.early_accepted = connection.expecting == "end_of_early_data"
+            self.progress.begin_early_data()
+            await self._stop()
+
+    async def _before_end_of_early_data(self) -> None:
+        """On a client: the server's answer is here, and early data may flow for as long as it
+        takes the application to go on with the handshake.
+        """
+        self.progress.move(State.PENDING_EARLY_DATA_END)
+        if self.early is not Early.FINISHED_WRITING:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self.in_init, self._stopped = False, True
+        self.tell(SSL_CB_HANDSHAKE_DONE, 1)
+        await pause(SSL_NOTHING)
 
     def _read_header(self, data: bytes) -> None:
         """Keeps the header of the record that *data* belongs to."""
@@ -405,7 +445,7 @@ class Handshake(Books):
             self.shutdown |= SSL_RECEIVED_SHUTDOWN
             self.received_warning = CLOSE_NOTIFY
             self._closed_early = True
-            self.rwstate = SSL_READING
+            self.rwstate = SSL_NOTHING if self._stopped else SSL_READING
             self._saw_alert(SSL3_AL_WARNING, CLOSE_NOTIFY)
             return
         if isinstance(error, AlertReceived):
@@ -459,7 +499,8 @@ class Handshake(Books):
             description = bytes([AlertLevel.FATAL, error.alert])
             self.show(True, SSL3_RT_ALERT, description)
             self.tell(SSL_CB_WRITE_ALERT, SSL3_AL_FATAL << 8 | error.alert)
-        if isinstance(error, AlertReceived) or (error.reason in HANDSHAKE_READS and not early_ccs):
+        reading = error.reason in HANDSHAKE_READS and not early_ccs
+        if (isinstance(error, AlertReceived) or reading) and not self._stopped:
             self.rwstate = SSL_READING
 
     def _reason_of(self, error: TLSError) -> tuple[int, str | None]:

@@ -48,6 +48,7 @@ from .constants import (
 from .context import report
 from .sessions import SSL_SESSION
 from .settings import attach
+from .states import Early
 from .suspension import pause
 from .tickets import Store, Tickets, anti_replay, keeps_state
 from .verification import X509_STORE_CTX, Judge
@@ -149,7 +150,8 @@ class Hooks:
             "ticket_lifetime": max(1, min(ssl.ctx.session_timeout, 604_800)),
             "max_early_data": max(0, min(ssl.settings.max_early_data, 1 << 20)),
             # Without a guard no early data is taken: only SSL_read_early_data() asks for it.
-            "replay_guard": _GUARD if ssl.early_input is not None else None,
+            "replay_guard": _GUARD if ssl.early is Early.ACCEPTING else None,
+            "half_rtt": ssl.early is Early.ACCEPTING,
         }
 
     # -- asking --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from ..enums import HandshakeType, ProtocolVersion
+from ..enums import ExtensionType, HandshakeType, ProtocolVersion
 from ..wire import extensions as ext
 from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM, EncryptedExtensions, ServerHello
 from .constants import SSL3_RT_CHANGE_CIPHER_SPEC, SSL3_RT_HANDSHAKE
@@ -63,6 +63,23 @@ class State(enum.IntEnum):
     PENDING_EARLY_DATA_END = 47
     CW_END_OF_EARLY_DATA = 48
     SR_END_OF_EARLY_DATA = 49
+
+
+class Early(enum.Enum):
+    """How far early data is: SSL_write_early_data(3) on a client, SSL_read_early_data(3)."""
+
+    NONE = enum.auto()
+    CONNECT_RETRY = enum.auto()
+    CONNECTING = enum.auto()
+    WRITE_RETRY = enum.auto()
+    WRITING = enum.auto()
+    UNAUTH_WRITING = enum.auto()
+    FINISHED_WRITING = enum.auto()
+    ACCEPT_RETRY = enum.auto()
+    ACCEPTING = enum.auto()
+    READ_RETRY = enum.auto()
+    READING = enum.auto()
+    FINISHED_READING = enum.auto()
 
 
 TEXTS: dict[State, tuple[str, str]] = {
@@ -187,6 +204,8 @@ class Progress:
         self.answers_another = False
         """On a client: whether the ServerHello is for another ClientHello than the last."""
         self.alpn = b""
+        self.takes_early_data = False
+        """Whether the server has accepted early data."""
         self.retrying = False
         """Whether a HelloRetryRequest was the last ServerHello."""
         self.finished = self.peer_finished = b""
@@ -249,6 +268,7 @@ class Progress:
             self._server_hello(data)
         elif kind == HandshakeType.ENCRYPTED_EXTENSIONS:
             extensions = EncryptedExtensions.parse(data[4:]).extensions
+            self.takes_early_data = ExtensionType.EARLY_DATA in extensions
             self.alpn = extensions.get(ext.ALPN_SELECTED) or b""
         elif kind == HandshakeType.FINISHED:
             if sent:
@@ -294,6 +314,20 @@ class Progress:
         if kind == HandshakeType.FINISHED:
             self.expect_finished()
         self.move(states.get(kind, self.state))
+
+    @property
+    def flight_is_over(self) -> bool:
+        """On a TLS 1.3 server: whether it has written all that comes before the client's answer."""
+        done = self.state is State.SW_FINISHED or self.retrying
+        return self.server and self.tls13 and self._writing and done
+
+    def begin_early_data(self) -> None:
+        """The handshake stops, and early data may flow."""
+        if not self.server:
+            self._change(State.CW_CHANGE)
+        self.move(State.EARLY_DATA)
+        self._writing = False
+        self.flight = None
 
     def expect_finished(self) -> None:
         """Nothing but the Finished is waited for: in TLS 1.2 change_cipher_spec has come."""
