@@ -4,8 +4,8 @@ The engine shakes hands, opens and seals. What is done here is OpenSSL's part of
 read no more from the BIO than the record that is needed, to keep what a BIO would not take, to
 remember what the last call waited for, and to put into the queue why something failed.
 
-Three layers: what is known of a connection (books.py), its handshake (handshake.py), and here its
-data and its end.
+Four layers: what is known of a connection (books.py), what leaves it (outgoing.py), its handshake
+(handshake.py), and here its data and its end.
 """
 
 from __future__ import annotations

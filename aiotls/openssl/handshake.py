@@ -11,7 +11,7 @@ from ..connection import TLSConnection
 from ..enums import Alert, AlertLevel, HandshakeType, Want
 from ..errors import AlertReceived, ProtocolError, TLSError, Truncated, UsageError
 from ..record import RecordReader
-from .books import CLOSE_NOTIFY, Books, Write
+from .books import CLOSE_NOTIFY
 from .constants import (
     SSL3_AL_FATAL,
     SSL3_AL_WARNING,
@@ -22,12 +22,10 @@ from .constants import (
     SSL_CB_EXIT,
     SSL_CB_HANDSHAKE_DONE,
     SSL_CB_HANDSHAKE_START,
-    SSL_CB_READ_ALERT,
     SSL_CB_WRITE_ALERT,
     SSL_KEY_UPDATE_NONE,
     SSL_KEY_UPDATE_REQUESTED,
     SSL_MAX_RECORD,
-    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
     SSL_NOTHING,
     SSL_OP_IGNORE_UNEXPECTED_EOF,
     SSL_READING,
@@ -50,9 +48,8 @@ from .failures import (
     UNREAD,
     reason_of,
 )
+from .outgoing import Outgoing
 from .reasons import (
-    SSL_R_BAD_WRITE_RETRY,
-    SSL_R_BIO_NOT_SET,
     SSL_R_CONNECTION_TYPE_NOT_SET,
     SSL_R_NO_CIPHERS_AVAILABLE,
     SSL_R_NO_PROTOCOLS_AVAILABLE,
@@ -73,7 +70,7 @@ READ_BUFFER = 16_384 + 320 + 7
 """The longest body of a record that OpenSSL has room for, be it allowed or not."""
 
 
-class Handshake(Books):
+class Handshake(Outgoing):
     """A connection as far as its handshake goes."""
 
     def do_handshake(self) -> int:
@@ -289,7 +286,9 @@ class Handshake(Books):
             self.plaintext += connection.read_early_data()
             if self.plaintext:
                 await pause(SSL_NOTHING)
-        elif self.early_accepted and connection.read_early_data():
+        done = self.early_accepted and self.early is not Early.READING
+        if done and (self.plaintext or connection.read_early_data()):
+            self.plaintext = b""
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 "the client sent early data, and the application does not read any more of it",
@@ -511,86 +510,3 @@ class Handshake(Books):
             # OpenSSL goes by the last byte then, although nothing can be encrypted yet.
             return SSL_R_UNEXPECTED_RECORD, str(error)
         return reason_of(error)
-
-    def _send_what_goes(self) -> None:
-        """Writes as much as the BIO takes, and leaves it at that."""
-        while self._output and self.wbio is not None:
-            ret = self.wbio.write(self._output)
-            if ret <= 0:
-                return
-            del self._output[:ret]
-
-    def _saw_alert(self, level: int, alert: int) -> None:
-        self.show(False, SSL3_RT_ALERT, bytes([level, alert]))
-        self.tell(SSL_CB_READ_ALERT, level << 8 | alert)
-
-    def fatal(self, reason: int, alert: Alert | None, data: str | None = None) -> None:
-        """The connection is dead: the queue says why, and the peer is told if there is an alert."""
-        raise_ssl(reason, data)
-        if self.failed:
-            return
-        self.failed = self.in_init = True
-        if alert is None or self.connection is None:
-            return
-        self.connection.abort(alert)
-        self._send_alert(SSL3_AL_FATAL, alert, self.connection.data_to_send())
-
-    # -- alerts --------------------------------------------------------------------------------
-
-    def _send_alert(self, level: int, alert: int, record: bytes) -> int:
-        if self.shutdown & SSL_SENT_SHUTDOWN and alert != CLOSE_NOTIFY:
-            return -1
-        if level == SSL3_AL_FATAL:
-            self.forget_session()
-        if self.wbio is None and not self.established:
-            return -1  # behind the flight that has no way out
-        self._alert = (level, alert, record)
-        if self._write is None:
-            return self._dispatch_alert()
-        return -1  # behind the record that is still being written
-
-    def _dispatch_alert(self) -> int:
-        """Writes the alert that is due."""
-        if self._alert is None:
-            return 1
-        level, alert, record = self._alert
-        self._alert = None
-        if self._write is None:
-            self._write = Write(SSL3_RT_ALERT, SSL3_RT_ALERT, 0, 2, record)
-        ret, _ = self._write_pending(SSL3_RT_ALERT, SSL3_RT_ALERT, 0, 2)
-        if ret <= 0:
-            self._alert = (level, alert, record)
-            return ret
-        self.show(True, SSL3_RT_ALERT, bytes([level, alert]))
-        self.tell(SSL_CB_WRITE_ALERT, level << 8 | alert)
-        return ret
-
-    def _write_pending(
-        self, content_type: int, source: object, start: int, size: int
-    ) -> tuple[int, int]:
-        """Writes the record that is under way; the caller has to come with the same again."""
-        pending = self._write
-        if pending is None:
-            return 1, 0
-        moving = self.settings.mode & SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-        same = pending.same_source(source) and pending.start == start
-        if (
-            pending.total > size
-            or (not same and not (moving and content_type == pending.content_type))
-            or pending.content_type != content_type
-        ):
-            self.fatal(SSL_R_BAD_WRITE_RETRY, Alert.INTERNAL_ERROR)
-            return -1, 0
-        while pending.data:
-            set_errno(0)
-            if self.wbio is None:
-                self.fatal(SSL_R_BIO_NOT_SET, Alert.INTERNAL_ERROR)
-                return -1, 0
-            self.rwstate = SSL_WRITING
-            ret = self.wbio.write(pending.data)
-            if ret <= 0:
-                return ret, 0
-            pending.data = pending.data[ret:]
-        self._write = None
-        self.rwstate = SSL_NOTHING
-        return 1, pending.total
