@@ -216,11 +216,13 @@ class Hellos:
     client: Any = None
 
     def __init__(self) -> None:
+        self.offered: set[int] = set()
         self.answered: set[int] = set()
 
     def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
         if kind == HandshakeType.CLIENT_HELLO:
             self.client = ClientHello.parse(data[4:])
+            self.offered.update(self.client.extensions.types)
         elif kind == HandshakeType.SERVER_HELLO:
             self.answered.update(ServerHello.parse(data[4:]).extensions.types)
         elif kind == HandshakeType.ENCRYPTED_EXTENSIONS:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from .chromium import Chromium
 from .gnutls import GnuTLS
 from .golang import Go
 from .java import Java
@@ -32,7 +33,7 @@ PEERS: tuple[Peer, ...] = (
     Java(),
 )
 
-ALSO: tuple[Peer, ...] = (NSS(),)
+ALSO: tuple[Peer, ...] = (NSS(), Chromium())
 """Further ones, for the features that table.py lists alone."""
 
 CLIENTS = tuple(peer for peer in PEERS if peer.is_client)

@@ -14,6 +14,7 @@ from .bench import Bench
 from .peers import ALSO, PEERS
 from .scenarios import (
     boringssl,
+    chromium,
     every,
     gnutls,
     go,
@@ -52,28 +53,56 @@ RTLS = "rtls has no name for it"
 UTLS = "utls has no name for it"
 JSSE = "JSSE has none"
 NODE = "node:tls has no name for it"
+PERSON = "leaves the choice of a certificate to a person"
 NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
 PREFERS = "prefers tickets where they are offered"
 
 TABLE: dict[str, dict[str, Row]] = {
     "TLS 1.2": {
-        "client": row(every.speaks_tls12_as_client, curl=CLIENT),
-        "server": row(every.speaks_tls12_as_server),
+        "client": row(
+            every.speaks_tls12_as_client,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.speaks_tls12_as_server,
+            chromium=chromium.speaks_tls12,
+        ),
     },
     "TLS 1.2 client certificates": {
-        "client": row(every.shows_a_certificate_in_tls12, curl=CLIENT),
-        "server": row(every.asks_for_a_certificate_in_tls12),
+        "client": row(
+            every.shows_a_certificate_in_tls12,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.asks_for_a_certificate_in_tls12,
+            chromium=PERSON,
+        ),
     },
     "extended master secret": {
-        "client": row(every.is_answered_with_the_extended_secret, curl=CLIENT),
-        "server": row(every.answers_with_the_extended_secret),
+        "client": row(
+            every.is_answered_with_the_extended_secret,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.answers_with_the_extended_secret,
+            chromium=chromium.speaks_tls12,
+        ),
     },
     "resumption, TLS 1.3": {
-        "client": row(every.resumes_tls13, rustls=rustls.resumes_tls13, curl=CLIENT),
+        "client": row(
+            every.resumes_tls13,
+            rustls=rustls.resumes_tls13,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
         "server": row(
             every.is_resumed_in_tls13,
             rustls=NO_CACHE,
             boringssl="utls hands its application no tickets of TLS 1.3",
+            chromium=chromium.loads_a_page,
         ),
     },
     "resumption from a store, TLS 1.3": {
@@ -82,19 +111,35 @@ TABLE: dict[str, dict[str, Row]] = {
             every.is_resumed_from_a_store,
             rustls=NO_CACHE,
             boringssl="utls hands its application no tickets of TLS 1.3",
+            chromium=chromium.is_resumed_from_a_store,
         ),
     },
     "resumption, TLS 1.2 tickets": {
-        "client": row(every.resumes_tls12, rustls=rustls.resumes_tls12, curl=CLIENT),
+        "client": row(
+            every.resumes_tls12,
+            rustls=rustls.resumes_tls12,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
         "server": row(
             every.is_resumed_in_tls12,
             curl="switches off tickets of TLS 1.2: see session ids",
             rustls=NO_CACHE,
+            chromium=chromium.speaks_tls12,
         ),
     },
     "resumption, TLS 1.2 session ids": {
-        "client": row(PREFERS, openssl=openssl.resumes_by_session_id, curl=CLIENT),
-        "server": row(every.is_resumed_by_session_id, rustls=NO_CACHE),
+        "client": row(
+            PREFERS,
+            openssl=openssl.resumes_by_session_id,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.is_resumed_by_session_id,
+            rustls=NO_CACHE,
+            chromium=chromium.is_resumed_by_session_id,
+        ),
     },
     "0-RTT": {
         "client": row(
@@ -110,6 +155,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss="selfserv refuses it in its first ten seconds: see the next row",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.sends_early_data,
@@ -124,6 +170,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.sends_early_data,
+            chromium=chromium.sends_early_data,
         ),
     },
     "0-RTT refused": {
@@ -140,6 +187,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.refuses_early_data,
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.early_data_is_passed_over,
@@ -154,6 +202,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.sends_early_data_again,
+            chromium=chromium.sends_early_data_again,
         ),
     },
     "external pre-shared keys": {
@@ -170,6 +219,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.server_knows_a_key,
             java=JSSE,
             nss="selfserv takes none, from tstclnt neither",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.client_knows_a_key,
@@ -184,6 +234,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.client_knows_a_key,
             java=JSSE,
             nss=nss.client_knows_a_key,
+            chromium="has none",
         ),
     },
     "post-handshake authentication": {
@@ -200,6 +251,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java="JSSE refuses it",
             nss=nss.asks_later,
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.answers_later,
@@ -214,6 +266,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java="JSSE refuses it",
             nss=nss.answers_later,
+            chromium="BoringSSL refuses it",
         ),
     },
     "OCSP staples": {
@@ -230,6 +283,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.staples,
             java=java.staples,
             nss=nss.staples,
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.takes_a_staple,
@@ -244,6 +298,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.takes_a_staple,
             java=java.takes_a_staple,
             nss=nss.takes_a_staple,
+            chromium="asks for one, and shows a page whatever it says",
         ),
     },
     "certificate timestamps": {
@@ -260,6 +315,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss="selfserv has no option for them",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.takes_a_timestamp,
@@ -274,11 +330,19 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.takes_a_staple,
+            chromium="asks for them of public authorities alone",
         ),
     },
     "revoked certificates": {
-        "client": row(every.refuses_a_revoked_server, curl=CLIENT),
-        "server": row(every.refuses_a_revoked_client),
+        "client": row(
+            every.refuses_a_revoked_server,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.refuses_a_revoked_client,
+            chromium=PERSON,
+        ),
     },
     "certificate compression": {
         "client": row(
@@ -294,6 +358,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.compresses_certificates,
             java=JSSE,
             nss="its version, 3.87, has none",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=OLDER,
@@ -308,6 +373,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.takes_compressed_certificates,
             java=JSSE,
             nss="its version, 3.87, has none",
+            chromium=chromium.loads_a_page,
         ),
     },
     "raw public keys": {
@@ -324,6 +390,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss="has none",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=OLDER,
@@ -338,6 +405,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss="has none",
+            chromium="has none",
         ),
     },
     "delegated credentials": {
@@ -346,11 +414,13 @@ TABLE: dict[str, dict[str, Row]] = {
             curl=CLIENT,
             boringssl=UTLS,
             nss="NSS has them, and selfserv cannot be given one",
+            chromium=CLIENT,
         ),
         "server": row(
             "has none",
             boringssl="has none as a client",
             nss=nss.takes_a_delegated_key,
+            chromium="has none",
         ),
     },
     "record_size_limit": {
@@ -359,11 +429,13 @@ TABLE: dict[str, dict[str, Row]] = {
             gnutls=gnutls.keeps_to_our_limit,
             curl=CLIENT,
             nss=nss.keeps_to_our_limit,
+            chromium=CLIENT,
         ),
         "server": row(
             "has none",
             gnutls=gnutls.client_keeps_to_our_limit,
             nss=nss.client_keeps_to_our_limit,
+            chromium="has none",
         ),
     },
     "max_fragment_length, not taken up": {
@@ -381,19 +453,44 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=java.asks_for_short_fragments,
             nss="has none",
+            chromium="has none",
         ),
     },
     "record padding": {
-        "client": row(every.is_sent_padded_records, curl=CLIENT),
-        "server": row(every.takes_padded_records),
+        "client": row(
+            every.is_sent_padded_records,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            every.takes_padded_records,
+            chromium=chromium.takes_padded_records,
+        ),
     },
     "padded records of the peer's": {
-        "client": row("has no option for it", openssl=openssl.pads_records_as_server, curl=CLIENT),
-        "server": row("has no option for it", openssl=openssl.pads_records),
+        "client": row(
+            "has no option for it",
+            openssl=openssl.pads_records_as_server,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            "has no option for it",
+            openssl=openssl.pads_records,
+            chromium="has no option for it",
+        ),
     },
     "GREASE": {
-        "client": row(every.passes_over_our_grease, curl=CLIENT),
-        "server": row("sends none", boringssl=boringssl.sends_grease),
+        "client": row(
+            every.passes_over_our_grease,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            "sends none",
+            boringssl=boringssl.sends_grease,
+            chromium=chromium.loads_a_page,
+        ),
     },
     "exporters": {
         "client": row(
@@ -409,6 +506,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.exports_as_server,
             java="JSSE has them from Java 25 on",
             nss=nss.exports_as_server,
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=openssl.exports_as_client,
@@ -423,6 +521,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.exports_as_client,
             java="JSSE has them from Java 25 on",
             nss=nss.exports_as_client,
+            chromium="shows none to pages",
         ),
     },
     "channel bindings": {
@@ -439,6 +538,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.binds_as_server,
             java=JSSE,
             nss="selfserv prints none",
+            chromium=CLIENT,
         ),
         "server": row(
             openssl="s_client prints none",
@@ -453,6 +553,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=node.binds_as_client,
             java=JSSE,
             nss="tstclnt prints none",
+            chromium="shows none to pages",
         ),
     },
     "Encrypted Client Hello": {
@@ -469,6 +570,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.takes_an_encrypted_hello,
+            chromium=CLIENT,
         ),
         "server": row(
             openssl=OLDER,
@@ -483,6 +585,7 @@ TABLE: dict[str, dict[str, Row]] = {
             node=NODE,
             java=JSSE,
             nss=nss.sends_an_encrypted_hello,
+            chromium=chromium.sends_an_encrypted_hello,
         ),
     },
     "ECH with keys that are gone": {
@@ -491,6 +594,7 @@ TABLE: dict[str, dict[str, Row]] = {
             curl=CLIENT,
             go=go.takes_an_encrypted_hello,
             nss=nss.takes_an_encrypted_hello,
+            chromium=CLIENT,
         ),
         "server": row(
             "see the row above",
@@ -498,6 +602,7 @@ TABLE: dict[str, dict[str, Row]] = {
             rustls=rustls.is_told_our_newer_keys,
             boringssl=boringssl.is_told_our_newer_keys,
             nss=nss.is_told_our_newer_keys,
+            chromium=chromium.is_told_our_newer_keys,
         ),
     },
 }
