@@ -53,6 +53,7 @@ RTLS = "rtls has no name for it"
 UTLS = "utls has no name for it"
 JSSE = "JSSE has none"
 NODE = "node:tls has no name for it"
+IN_HTTP = "is a client of HTTP, whose servers do not speak first"
 PERSON = "leaves the choice of a certificate to a person"
 NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
 PREFERS = "prefers tickets where they are offered"
@@ -89,6 +90,48 @@ TABLE: dict[str, dict[str, Row]] = {
         "server": row(
             every.answers_with_the_extended_secret,
             chromium=chromium.speaks_tls12,
+        ),
+    },
+    "renegotiation, declined": {
+        "client": row(
+            openssl=openssl.asks_for_renegotiation,
+            gnutls=gnutls.asks_for_renegotiation,
+            curl=CLIENT,
+            nginx="starts none",
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.asks_for_renegotiation,
+            go="crypto/tls starts none",
+            rustls="rustls has none",
+            boringssl="BoringSSL starts none",
+            node=every.asks_for_renegotiation,
+            java=every.asks_for_renegotiation,
+            nss=nss.asks_for_renegotiation,
+            chromium=CLIENT,
+        ),
+        "server": row(
+            openssl=openssl.renegotiates,
+            gnutls=gnutls.renegotiates,
+            curl="starts none",
+            nginx="starts none",
+            stdlib=NO_NAME,
+            pyopenssl=pyopenssl.renegotiates,
+            go="crypto/tls starts none",
+            rustls="rustls has none",
+            boringssl="BoringSSL starts none",
+            node=every.renegotiates,
+            java=every.renegotiates,
+            nss=nss.renegotiates,
+            chromium="starts none",
+        ),
+    },
+    "half-RTT data": {
+        "client": row("is a server's"),
+        "server": row(
+            every.reads_half_rtt_data,
+            curl=IN_HTTP,
+            nginx=IN_HTTP,
+            nss=IN_HTTP,
+            chromium=IN_HTTP,
         ),
     },
     "resumption, TLS 1.3": {

@@ -141,6 +141,9 @@ public final class Peer {
         try (connection) {
             connection.startHandshake();
             describe(connection);
+            if (OPTIONS.containsKey("renegotiate")) {
+                connection.startHandshake();
+            }
             copy(connection.getInputStream(), connection.getOutputStream());
         } catch (IOException error) {
             report(error);
@@ -178,6 +181,9 @@ public final class Peer {
         connection.setSSLParameters(parameters);
         connection.startHandshake();
         describe(connection);
+        if (OPTIONS.containsKey("renegotiate")) {
+            connection.startHandshake();
+        }
         return connection;
     }
 

@@ -7,7 +7,7 @@
 const fs = require('node:fs')
 const tls = require('node:tls')
 
-const { listen, host, port, chain, key, trust, resume, staple, psk, label, ...rest } = JSON.parse(process.argv[2])
+const { listen, host, port, chain, key, trust, resume, staple, psk, label, renegotiate, ...rest } = JSON.parse(process.argv[2])
 const options = rest
 if (chain) options.cert = fs.readFileSync(chain)
 if (key) options.key = fs.readFileSync(key)
@@ -42,6 +42,7 @@ if (listen) {
   const server = tls.createServer(options, socket => {
     describe(socket)
     socket.on('error', report)
+    if (renegotiate) socket.renegotiate({}, error => error && report(error))
     socket.pipe(socket)
   })
   server.on('tlsClientError', report)
@@ -64,6 +65,7 @@ if (listen) {
 function converse (more) {
   const socket = tls.connect({ ...options, ...more, host, port }, () => {
     describe(socket)
+    if (renegotiate) socket.renegotiate({}, error => error && report(error))
     process.stdin.pipe(socket)
     socket.pipe(process.stdout)
   })

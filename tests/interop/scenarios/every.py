@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 import aiotls
-from aiotls.enums import Alert, ExtensionType
+from aiotls.enums import Alert, ExtensionType, HandshakeType
 from aiotls.sessions import MemorySessionStore
 from tests.certificates import Issued
 from tests.unit.test_revocation import revocation_list
 
 from .. import ours
-from ..bench import LINE, Bench, Hellos
+from ..bench import LINE, Bench, Hellos, Messages, connected, said, watched
 from ..peer import (
     HOST,
+    PATIENCE,
     Settings,
     lines,
 )
@@ -212,3 +214,59 @@ async def passes_over_our_grease(bench: Bench) -> None:
 def is_grease(value: int) -> bool:
     """Section 2: 0x0A0A, 0x1A1A, and so on."""
     return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
+
+
+async def reads_half_rtt_data(bench: Bench) -> None:
+    """RFC 8446, section 4.4.4: what the server writes before it has the client's Finished."""
+    config = bench.server(half_rtt=True)
+    early: list[bool] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine = aiotls.TLSConnection(config)
+        greeted = False
+        with contextlib.suppress(OSError):
+            while not engine.peer_closed and (data := await reader.read(1 << 16)):
+                engine.receive_data(data)
+                if engine.peer_closed:
+                    engine.send_close_notify()
+                if not greeted and engine.can_write:
+                    greeted = True
+                    early.append(not engine.handshake_complete)
+                    engine.write(LINE)
+                engine.read()
+                writer.write(engine.data_to_send())
+                await writer.drain()
+        await ours.close(writer)
+
+    server = await asyncio.start_server(handle, HOST, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        outcome = await bench.visit(port, Settings(trust=bench.pki.trust_file))
+    assert outcome.data == LINE, outcome.error
+    assert early == [True]
+
+
+async def asks_for_renegotiation(bench: Bench) -> None:
+    """RFC 5746, section 4.5: a warning says no, which these peers take for the end."""
+    config = bench.client(observer=(seen := Messages()))
+    settings = Settings(credentials=bench.pki.server(), tls12=True).but(**RENEGOTIATE)
+    with bench.peer.serve(settings) as server:
+        async with connected(server.port, config) as (reader, _, _):
+            with pytest.raises(aiotls.AlertReceived):
+                async with asyncio.timeout(PATIENCE):
+                    await reader.read(1)
+        await said("error: ", server.log)
+    assert HandshakeType.HELLO_REQUEST in seen.received
+
+
+async def renegotiates(bench: Bench) -> None:
+    config = bench.server(observer=(seen := Messages()))
+    settings = Settings(trust=bench.pki.trust_file, tls12=True).but(**RENEGOTIATE)
+    async with watched(config) as (port, _):
+        outcome = await bench.visit(port, settings)
+    assert "error: " in outcome.error
+    assert seen.received.count(HandshakeType.CLIENT_HELLO) == 2
+
+
+RENEGOTIATE: dict[str, Any] = {"options": {"renegotiate": "yes"}, "extra": ("renegotiate=yes",)}
+"""Each of the two programs that have a scenario for it takes one of these."""

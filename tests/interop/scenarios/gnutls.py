@@ -41,6 +41,7 @@ from ..peer import (
     HOST,
     PATIENCE,
     Credentials,
+    Process,
     Settings,
     lines,
 )
@@ -329,3 +330,22 @@ async def asks_for_short_fragments(bench: Bench) -> None:
     assert LINE.decode() in printed
     assert ExtensionType.MAX_FRAGMENT_LENGTH in seen.client.extensions.types
     assert ExtensionType.MAX_FRAGMENT_LENGTH not in seen.answered
+
+
+async def asks_for_renegotiation(bench: Bench) -> None:
+    """RFC 5746, section 4.5: a HelloRequest is answered with a warning. It asks five times."""
+    config = bench.client(max_version=ProtocolVersion.TLSv1_2, observer=(seen := Messages()))
+    with running(gnutls_serv(bench, "--disable-client-cert")) as (server, _):
+        async with connected(server.port, config) as (_, writer, _):
+            writer.write(b"**REHANDSHAKE**\n")
+            await said("A TLS warning alert has been received", server.log)
+    assert HandshakeType.HELLO_REQUEST in seen.received
+
+
+async def renegotiates(bench: Bench) -> None:
+    options = ("--rehandshake", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2")
+    async with watched(bench.server()) as (port, _):
+        command = gnutls_cli(port, bench, *options)
+        with Process(*command) as process:
+            process.hurry()
+            await said("ReHandshake has failed", process.log)

@@ -21,7 +21,7 @@ from cryptography.x509 import ocsp
 
 import aiotls
 from aiotls.delegation import DelegatedCredential
-from aiotls.enums import ExtensionType, ProtocolVersion
+from aiotls.enums import ExtensionType, HandshakeType, ProtocolVersion
 from tests import certificates
 from tests.engine.test_delegated_credentials import delegating
 
@@ -32,6 +32,7 @@ from ..bench import (
     PSK,
     Bench,
     Hellos,
+    Messages,
     RefusingGuard,
     connected,
     hexadecimal,
@@ -271,3 +272,25 @@ async def is_told_our_newer_keys(bench: Bench) -> None:
     async with ours.serve(bench.server(ech_keys=keys), http=True) as server:
         outcome = await bench.visit(server.port, settings)
     assert base64.b64encode(keys.config_list).decode() in outcome.error.replace("\n", "")
+
+
+async def renegotiates(bench: Bench) -> None:
+    """RFC 5246, section 7.2.2: no renegotiation is a warning, and the connection goes on."""
+    config = bench.server(observer=(seen := Messages()))
+    settings = Settings(trust=bench.pki.trust_file, tls12=True, extra=("-r", "1"))
+    async with ours.serve(config, http=True) as server:
+        outcome = await bench.visit(server.port, settings)
+    assert outcome.data == LINE, outcome.error
+    assert seen.received.count(HandshakeType.CLIENT_HELLO) == 2
+
+
+async def asks_for_renegotiation(bench: Bench) -> None:
+    """With three -r it wants a certificate in a second handshake, and waits for it for ever."""
+    config = bench.client(observer=(seen := Messages()))
+    settings = Settings(credentials=bench.pki.server(), tls12=True, extra=("-r", "-r", "-r"))
+    with bench.peer.serve(settings) as server:
+        async with connected(server.port, config) as (_, writer, engine):
+            writer.write(http_request(LINE))
+            asked = str(int(HandshakeType.HELLO_REQUEST))
+            await said(asked, lambda: " ".join(map(str, map(int, seen.received[-1:]))))
+            assert engine.error is None

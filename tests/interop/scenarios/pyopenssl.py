@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
 
 import aiotls
 
@@ -377,3 +380,39 @@ async def exports_as_client(bench: Bench) -> None:
             context = context_of(bench, Settings(tls12=tls12), server_side=False)
             found = await asyncio.to_thread(visiting, context, port, work)
             assert found == engines[-1].export_keying_material(LABEL, 20)
+
+
+async def asks_for_renegotiation(bench: Bench) -> None:
+    """RFC 5746, section 4.5: a warning says no, which OpenSSL takes for an error."""
+    from OpenSSL import SSL
+
+    settings = Settings(credentials=bench.pki.server(), tls12=True)
+    context = context_of(bench, settings, server_side=True)
+
+    def work(tls: Any) -> None:
+        tls.do_handshake()
+        assert tls.renegotiate()
+        tls.do_handshake()
+        with pytest.raises(SSL.Error, match="no renegotiation"):
+            tls.recv(1000)
+        refused.set()
+
+    refused = threading.Event()
+    with serving(context, work) as server:
+        async with connected(server.port, bench.client()):
+            assert await asyncio.to_thread(refused.wait, PATIENCE), server.log()
+
+
+async def renegotiates(bench: Bench) -> None:
+    from OpenSSL import SSL
+
+    context = context_of(bench, Settings(tls12=True), server_side=False)
+
+    def work(tls: Any) -> None:
+        one_line(tls)
+        assert tls.renegotiate()
+        with pytest.raises(SSL.Error, match="no renegotiation"):
+            tls.do_handshake()
+
+    async with watched(bench.server()) as (port, _):
+        await asyncio.to_thread(visiting, context, port, work)
