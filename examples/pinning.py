@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import aiotls
@@ -67,10 +68,12 @@ async def main() -> None:
     print("same authority, other key:", await ask(aiotls.ServerConfig(identity=theirs), pinned))
 
     # No trust, no certificate: only who holds this key is taken.
-    raw = aiotls.ClientConfig(raw_public_keys=[ours.raw_public_key])
-    for name, identity in (("raw", ours), ("raw, other key", theirs)):
-        config = aiotls.ServerConfig(identity=identity, show_raw_public_key=True)
-        print(f"{name}:", await ask(config, raw))
+    mine, other = (
+        aiotls.Identity.from_raw_key(ec.generate_private_key(ec.SECP256R1())) for _ in range(2)
+    )
+    raw = aiotls.ClientConfig(raw_public_keys=[mine.raw_public_key])
+    for name, identity in (("raw", mine), ("raw, other key", other)):
+        print(f"{name}:", await ask(aiotls.ServerConfig(identity=identity), raw))
 
 
 if __name__ == "__main__":
