@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -220,3 +221,51 @@ async def test_a_server_is_told_of_a_clients_hook_that_hangs(
     assert "hook" in str(error)
     assert isinstance(error.__cause__, TimeoutError)
     await until(lambda: any("internal_error" in r.getMessage() for r in caplog.records))
+
+
+@pytest.mark.parametrize("kind", ["select", "verify", "psk"])
+async def test_a_hook_that_never_returns_ends_with_the_handshake_s_time(
+    kind: str,
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    nothing_left: Settled,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """ssl_handshake_timeout holds for what the application awaits, too."""
+    caplog.set_level(logging.WARNING, "aiotls")
+    client = client_config.replace(
+        identity=certificates.leaf("client").identity,
+        psks=[aiotls.ExternalPsk(b"device 17", bytes(range(32)))] if kind == "psk" else [],
+    )
+    error = await _try(client, server_config.replace(**SERVER_HOOKS[kind](never)))
+    assert isinstance(error, (OSError, asyncio.IncompleteReadError))
+    del error
+    async with asyncio.timeout(20):
+        while not any("not complete after 0.2 seconds" in line for line in caplog.messages):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await nothing_left()
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize("kind", ["select", "verify"])
+async def test_a_hook_that_blocks_is_told_of_by_the_loop(
+    kind: str,
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A plain function has the event loop for itself: asyncio's debug mode says which took long."""
+
+    def blocks(*_: Any) -> None:
+        time.sleep(0.05)
+
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.04
+    try:
+        client = client_config.replace(identity=certificates.leaf("client").identity)
+        await _try(client, server_config.replace(**SERVER_HOOKS[kind](blocks)))
+    finally:
+        loop.set_debug(False)
+    slow = [r.getMessage() for r in caplog.records if r.name == "asyncio" and "took" in r.msg]
+    assert any("phases.py" in line for line in slow), slow

@@ -23,6 +23,24 @@ def fine() -> certificates.Issued:
     return certificates.leaf("localhost")
 
 
+def test_authorities_that_issue_each_other_are_no_maze() -> None:
+    """Every way through them is a path to try, and there are more than anybody can count: the
+    search is given up after a few signatures.
+    """
+    first, second = (certificates.authority(n, number=n_) for n, n_ in (("a", 901), ("b", 902)))
+    maze = [
+        certificates.authority(name, number=number, issuer=issuer, path_length=100 + index).der
+        for index in range(49)
+        for name, number, issuer in (("a", 901, second), ("b", 902, first))
+    ]
+    victim = certificates.leaf("localhost", issuer=first)
+    for role in (fine().trust, TrustStore([certificates.authority().certificate])):
+        with pytest.raises(CertificateError):
+            role.verify_server([victim.der, *maze], "localhost", now=certificates.NOW)
+        with pytest.raises(CertificateError):
+            role.verify_client([victim.der, *maze], now=certificates.NOW)
+
+
 def not_for_signing() -> certificates.Issued:
     return certificates.leaf("localhost", usage=FOR_ENCRYPTION)
 
