@@ -97,7 +97,9 @@ class NSS(Peer):
 
             def command(port: int) -> list[str | Path]:
                 named = "-e" if self._has_curve(settings) else "-n"
-                command: list[str | Path] = ["selfserv", "-p", str(port), named, NICKNAME, "-u"]
+                command: list[str | Path] = ["selfserv", "-p", str(port), named, NICKNAME]
+                if settings.tickets:
+                    command += ["-u"]
                 if settings.trust:
                     command += ["-r", "-r"]
                 return [*command, *self._common(directory, settings)]

@@ -59,6 +59,9 @@ class Settings:
     """Whether a client connects twice, the second time to resume the session of the first; its
     outcome is that of the second connection."""
 
+    tickets: bool = True
+    """Whether a server of TLS 1.2 gives out tickets, or keeps its sessions by their ids."""
+
     extra: tuple[str | Path, ...] = ()
     """Further arguments for a program of ours, further directives for a server that has a file."""
 

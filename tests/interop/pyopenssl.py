@@ -66,6 +66,8 @@ class PyOpenSSL(Peer):
         version = SSL.TLS1_2_VERSION if settings.tls12 else SSL.TLS1_3_VERSION
         context.set_min_proto_version(version)
         context.set_max_proto_version(version)
+        if not settings.tickets:
+            context.set_options(SSL.OP_NO_TICKET)
         if server_side:
             context.set_session_id(b"echo")  # without it no session with a client's certificate
         if settings.trust:

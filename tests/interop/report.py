@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .table import DIRECTIONS, ELSEWHERE, NAMES, TABLE, Scenario
@@ -51,7 +52,16 @@ def cell_of(node: str) -> Cell | None:
     return None
 
 
-def report(outcomes: Iterable[tuple[str, str]]) -> list[str]:
+BESIDE = {
+    "test_browsers": "the hellos of 17 browsers",
+    "test_postgresql": "PostgreSQL's server, and its client libpq, in TLS 1.2 and 1.3",
+    "test_redis": "two server processes with one Redis",
+    "test_broken": "failures, with each peer",
+}
+"""What the other files of this folder are about."""
+
+
+def report(outcomes: Sequence[tuple[str, str]]) -> list[str]:
     """The table, from the node ids of tests and how they ended."""
     results: dict[Cell, list[str]] = {}
     for node, outcome in outcomes:
@@ -80,6 +90,11 @@ def report(outcomes: Iterable[tuple[str, str]]) -> list[str]:
                     reasons.setdefault(what, []).append(name)
             for reason, names in reasons.items():
                 text.append(f"  {feature}, our {direction}: {', '.join(names)}: {reason}")
+    for file, what in BESIDE.items():
+        ends = Counter(outcome for node, outcome in outcomes if f"interop/{file}.py::" in node)
+        if ends:
+            counts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(ends.items()))
+            text.append(f"besides: {what}: {counts}")
     return text
 
 

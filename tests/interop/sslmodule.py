@@ -53,6 +53,8 @@ class SSLModule(Peer):
             context.load_cert_chain(str(settings.credentials.chain), str(settings.credentials.key))
         if settings.alpn:
             context.set_alpn_protocols(list(settings.alpn))
+        if not settings.tickets:
+            context.options |= ssl.OP_NO_TICKET
         self.restrict(context, settings)
         return context
 

@@ -56,7 +56,6 @@ NODE = "node:tls has no name for it"
 IN_HTTP = "is a client of HTTP, whose servers do not speak first"
 PERSON = "leaves the choice of a certificate to a person"
 NO_CACHE = "rtls makes each connection anew, with ticket keys and a cache of its own"
-PREFERS = "prefers tickets where they are offered"
 
 TABLE: dict[str, dict[str, Row]] = {
     "TLS 1.2": {
@@ -173,9 +172,13 @@ TABLE: dict[str, dict[str, Row]] = {
     },
     "resumption, TLS 1.2 session ids": {
         "client": row(
-            PREFERS,
+            every.resumes_by_session_id,
             openssl=openssl.resumes_by_session_id,
+            gnutls=gnutls.resumes_by_session_id,
             curl=CLIENT,
+            go="crypto/tls has tickets alone",
+            rustls="rtls and granian give out tickets, and cannot be told not to",
+            boringssl="utls gives out tickets, with OP_NO_TICKET too",
             chromium=CLIENT,
         ),
         "server": row(

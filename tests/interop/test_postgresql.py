@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
+import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from tests.dropin.engines import Files
 from tests.dropin.services import postgresql
 
 from . import ours
-from .peer import HOST, PATIENCE
+from .peer import HOST, PATIENCE, missing_programs
 from .pki import PKI
 
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)
@@ -44,6 +47,49 @@ async def test_a_session_of_the_database(port: int, version: ProtocolVersion, pk
             await asyncio.sleep(0.05)
             answer = await log_in(port, config, version)
     assert answer == b"R" + struct.pack(">ii", 8, 0)  # AuthenticationOk
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize("version", [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3])
+async def test_its_client_verifies_a_server_of_ours(version: ProtocolVersion, pki: PKI) -> None:
+    """psql, with libpq: what it says in the end has come through TLS."""
+    if reason := missing_programs("psql"):
+        refuse = pytest.fail if os.environ.get("AIOTLS_REQUIRE_PEERS") else pytest.skip
+        refuse(reason)
+    config = aiotls.ServerConfig(identity=pki.server_identity())
+    told: list[Any] = []
+    refusal = b"SFATAL\0VFATAL\0C28000\0Mnobody is at home\0\0"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readexactly(8) == SSL_REQUEST
+        writer.write(b"S")
+        await aiotls.start_tls(writer, config, server_side=True)
+        told.append(writer.get_extra_info("tls")["version"])
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        told.append(await reader.readexactly(size - 4))
+        writer.write(b"E" + struct.pack(">i", len(refusal) + 4) + refusal)
+        await ours.close(writer)
+
+    server = await asyncio.start_server(handle, HOST, 0)
+    async with server:
+        number = version.title.replace("TLS ", "TLSv")
+        target = (
+            f"host=localhost hostaddr={HOST} port={server.sockets[0].getsockname()[1]} "
+            f"user=tester dbname=postgres sslmode=verify-full sslrootcert={pki.trust_file} "
+            f"ssl_min_protocol_version={number} ssl_max_protocol_version={number} "
+            "gssencmode=disable"
+        )
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["psql", "--no-password", "--command", "select 1", target],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert b"nobody is at home" in done.stderr
+    assert told[0] == version.title
+    assert b"user\0tester\0" in told[1]
 
 
 async def log_in(port: int, config: aiotls.ClientConfig, version: ProtocolVersion) -> bytes:

@@ -46,6 +46,9 @@ if (listen) {
     socket.pipe(socket)
   })
   server.on('tlsClientError', report)
+  const sessions = new Map() // of TLS 1.2, by their ids
+  server.on('newSession', (id, data, done) => { sessions.set(hex(id), data); done() })
+  server.on('resumeSession', (id, done) => done(null, sessions.get(hex(id)) ?? null))
   if (staple) {
     server.on('OCSPRequest', (certificate, issuer, done) => done(null, fs.readFileSync(staple)))
   }

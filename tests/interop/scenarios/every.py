@@ -98,6 +98,29 @@ async def is_resumed_in_tls12(bench: Bench) -> None:
     await _is_resumed(bench, tls12=True)
 
 
+WITHOUT_TICKETS: dict[str, dict[str, Any]] = {
+    "nginx": {"extra": ("ssl_session_tickets off", "ssl_session_cache builtin")},
+    "node": {"options": {"secureOptions": 0x4000}},  # SSL_OP_NO_TICKET
+    "java": {"options": {"jdk.tls.server.enableSessionTicketExtension": "false"}},
+    "stdlib": {"tickets": False},
+    "pyopenssl": {"tickets": False},
+    "nss": {"tickets": False},
+}
+"""How each peer is told to keep its sessions itself."""
+
+
+async def resumes_by_session_id(bench: Bench) -> None:
+    """RFC 5246, section 7.3: the server has the state, and the client a number."""
+    config = bench.client(observer=(seen := Messages()))
+    settings = Settings(credentials=bench.pki.server(), tls12=True)
+    with bench.peer.serve(settings.but(**WITHOUT_TICKETS[bench.peer.name])) as server:
+        for turn in range(2):
+            data, tls = await ours.fetch(server.port, config, LINE, http=bench.peer.speaks_http)
+            assert data == LINE
+            assert tls["resumed"] == bool(turn)
+    assert HandshakeType.NEW_SESSION_TICKET not in seen.received
+
+
 async def is_resumed_by_session_id(bench: Bench) -> None:
     """RFC 5246, section 7.3: the state stays with the server."""
     await _is_resumed(bench, tls12=True, session_store=MemorySessionStore(), ticket_keys=None)

@@ -349,3 +349,13 @@ async def renegotiates(bench: Bench) -> None:
         with Process(*command) as process:
             process.hurry()
             await said("ReHandshake has failed", process.log)
+
+
+async def resumes_by_session_id(bench: Bench) -> None:
+    config = bench.client(max_version=ProtocolVersion.TLSv1_2, observer=(seen := Messages()))
+    with running(gnutls_serv(bench, "--noticket", "--disable-client-cert")) as (server, _):
+        for turn in range(2):
+            async with connected(server.port, config) as (reader, writer, engine):
+                await echoed(reader, writer)
+                assert engine.established.resumed == bool(turn)
+    assert HandshakeType.NEW_SESSION_TICKET not in seen.received
