@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 import aiotls
 from tests import certificates
@@ -29,6 +33,10 @@ class PKI:
     def credentials(self, *names: str) -> Credentials:
         """A server's certificate for other names."""
         return self._credentials(certificates.leaf(*names, purposes=(SERVER,)), "-".join(names))
+
+    def must_staple(self) -> Credentials:
+        """A server's certificate that counts with a staple alone."""
+        return self._credentials(_must_staple(), "must-staple")
 
     def client(self, kind: str = "p256") -> Credentials:
         return self._credentials(_client(kind), f"client-{kind}")
@@ -66,3 +74,22 @@ def _client(kind: str) -> Issued:
 def _expired() -> Issued:
     """A server's certificate that ended three days ago."""
     return certificates.leaf("localhost", purposes=(SERVER,), ends=NOW - 3 * DAY)
+
+
+def _must_staple() -> Issued:
+    """RFC 7633."""
+    plain = _server("p256")
+    old = plain.certificate
+    builder = x509.CertificateBuilder(
+        old.issuer,
+        old.subject,
+        old.public_key(),  # type: ignore[arg-type]
+        old.serial_number,
+        old.not_valid_before_utc,
+        old.not_valid_after_utc,
+        list(old.extensions),
+    )
+    feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    marked = builder.add_extension(feature, critical=False)
+    signed = marked.sign(certificates.authority().key, hashes.SHA256())
+    return replace(plain, certificate=signed)

@@ -283,6 +283,10 @@ TABLE: dict[str, dict[str, Row]] = {
             chromium="has none",
         ),
     },
+    "imported pre-shared keys": {
+        "client": row("has no importer of RFC 9258", curl=CLIENT, chromium=CLIENT),
+        "server": row("has no importer of RFC 9258"),
+    },
     "post-handshake authentication": {
         "client": row(
             openssl=openssl.asks_later,
@@ -346,6 +350,15 @@ TABLE: dict[str, dict[str, Row]] = {
             nss=nss.takes_a_staple,
             chromium="asks for one, and shows a page whatever it says",
         ),
+    },
+    "must-staple": {
+        "client": row(
+            every.refuses_a_missing_staple,
+            openssl=openssl.staples_as_it_must,
+            curl=CLIENT,
+            chromium=CLIENT,
+        ),
+        "server": row("does not look at the mark", gnutls=gnutls.insists_on_a_staple),
     },
     "certificate timestamps": {
         "client": row(

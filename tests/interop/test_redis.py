@@ -130,6 +130,43 @@ async def test_two_processes_resume_each_others_sessions(servers: tuple[int, int
     assert resumed == [False, True, True, True]
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("servers", ["tickets", "store"], indirect=True)
+def test_openssl_resumes_at_the_other_process(
+    servers: tuple[int, int], version: str, tmp_path: Path
+) -> None:
+    session = tmp_path / "session.pem"
+    printed = [
+        s_client(servers[0], version, "-sess_out", str(session)),
+        s_client(servers[1], version, "-sess_in", str(session)),
+    ]
+    assert "New, TLSv1" in printed[0]
+    assert "Reused, TLSv1" in printed[1]
+
+
+def s_client(port: int, *options: str) -> str:
+    """What s_client prints, which ends when one line has come back."""
+    with subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("there and back\n")
+        process.stdin.flush()
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if line == "there and back\n":
+                break
+        process.stdin.close()
+        return printed + process.stdout.read()
+
+
 @pytest.mark.asyncio
 async def test_a_hello_is_new_once(redis_port: int) -> None:
     from aiotls.contrib.redis import RedisReplayGuard

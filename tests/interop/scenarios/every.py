@@ -293,3 +293,12 @@ async def renegotiates(bench: Bench) -> None:
 
 RENEGOTIATE: dict[str, Any] = {"options": {"renegotiate": "yes"}, "extra": ("renegotiate=yes",)}
 """Each of the two programs that have a scenario for it takes one of these."""
+
+
+async def refuses_a_missing_staple(bench: Bench) -> None:
+    """RFC 7633: the certificate says that a staple comes along, and none does."""
+    http = bench.peer.speaks_http
+    with bench.peer.serve(Settings(credentials=bench.pki.must_staple())) as server:
+        with pytest.raises(aiotls.CertificateError) as caught:
+            await ours.fetch(server.port, bench.client(), LINE, http=http)
+    assert caught.value.alert == Alert.BAD_CERTIFICATE_STATUS_RESPONSE

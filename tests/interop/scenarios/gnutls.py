@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
+from cryptography.x509.ocsp import OCSPResponderEncoding
 
 import aiotls
 from aiotls.enums import ExtensionType, HandshakeType, ProtocolVersion
 from aiotls.sessions import MemorySessionCache
+from tests.engine.test_certificates import staple
 
 from .. import ours
 from ..bench import (
@@ -45,6 +47,7 @@ from ..peer import (
     Settings,
     lines,
 )
+from ..pki import _must_staple
 
 
 def gnutls_cli(port: int, bench: Bench, *more: str | Path, trust: bool = True) -> list[str | Path]:
@@ -359,3 +362,14 @@ async def resumes_by_session_id(bench: Bench) -> None:
                 await echoed(reader, writer)
                 assert engine.established.resumed == bool(turn)
     assert HandshakeType.NEW_SESSION_TICKET not in seen.received
+
+
+async def insists_on_a_staple(bench: Bench) -> None:
+    """RFC 7633: gnutls-cli honours it too."""
+    issued = _must_staple()
+    response = staple(of=issued, responder=OCSPResponderEncoding.NAME)
+    for identity, good in ((issued.identity, False), (issued.identity.with_staple(response), True)):
+        async with watched(aiotls.ServerConfig(identity=identity)) as (port, _):
+            printed = await asyncio.to_thread(talk, *gnutls_cli(port, bench))
+        assert (LINE.decode() in printed) == good, printed
+        assert ("the OCSP status is missing" in printed) == (not good), printed

@@ -10,6 +10,7 @@ import pytest
 
 import aiotls
 from aiotls.enums import ExtensionType, ProtocolVersion
+from tests.engine.test_certificates import staple
 
 from .. import ours
 from ..bench import (
@@ -30,6 +31,8 @@ from ..bench import (
     watched,
 )
 from ..peer import HOST, Process
+from ..pki import _must_staple
+from . import every
 
 
 def s_client(port: int, bench: Bench, *more: str | Path) -> list[str | Path]:
@@ -288,3 +291,13 @@ async def takes_a_timestamp(bench: Bench) -> None:
             printed = await asyncio.to_thread(talk, *command)
             assert "Signed Certificate Timestamp" in printed, printed
             assert "00:01:02:03:04:05:06:07" in printed
+
+
+async def staples_as_it_must(bench: Bench) -> None:
+    await every.refuses_a_missing_staple(bench)
+    credentials = bench.pki.must_staple()
+    file = bench.file("staple", staple(of=_must_staple()))
+    options = ("-cert", credentials.chain, "-key", credentials.key, "-status_file", file)
+    with running(s_server(bench, *options)) as (server, _):
+        async with connected(server.port, bench.client()) as (reader, writer, _):
+            await echoed(reader, writer)
