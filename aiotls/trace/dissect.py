@@ -24,6 +24,7 @@ from ..errors import TLSError
 from ..trust import parse_certificate
 from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM
 from .glossary import EXTENSIONS
+from .notes import is_raw_key
 from .recorder import message_name
 from .text import clean, clean_bytes
 
@@ -214,6 +215,9 @@ def _encrypted_extensions(cursor: _Cursor) -> None:
 def _certificate(cursor: _Cursor) -> None:
     if cursor.protected:
         cursor.opaque("certificate_request_context", 1, "empty in the handshake itself")
+    elif is_raw_key(cursor.data[cursor.position + 3 :]):
+        cursor.opaque("ASN.1_subjectPublicKeyInfo", 3, "RFC 7250: a key, and no certificate")
+        return
     with cursor.block("certificate_list", 3, "the sender's own first, the root not at all"):
         number = 0
         while cursor.more():
@@ -223,7 +227,11 @@ def _certificate(cursor: _Cursor) -> None:
                 if length > cursor.left:
                     raise _Short
                 content = cursor.data[cursor.position : cursor.position + length]
-                cursor.take("cert_data", length, _about(content), "X.509, in DER")
+                if is_raw_key(content):
+                    note = "RFC 7250: a key, and no certificate"
+                    cursor.take("ASN.1_subjectPublicKeyInfo", length, _hex(content), note)
+                else:
+                    cursor.take("cert_data", length, _about(content), "X.509, in DER")
                 if cursor.protected:
                     _extensions(cursor)
 

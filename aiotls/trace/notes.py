@@ -22,6 +22,7 @@ from ..wire.messages import (
     CompressedCertificate,
     EncryptedExtensions,
     NewSessionTicket,
+    RawPublicKey12,
     ServerHello,
     ServerKeyExchange,
 )
@@ -100,14 +101,35 @@ def _encrypted_extensions(body: bytes, protected: bool) -> str:
 
 def _certificate(body: bytes, protected: bool) -> str:
     if protected:
-        sizes = [len(entry.data) for entry in Certificate.parse(body).entries]
+        shown = [entry.data for entry in Certificate.parse(body).entries]
+    elif is_raw_key(body[3:]):
+        shown = [RawPublicKey12.parse(body).key]
     else:
-        sizes = [len(data) for data in Certificate12.parse(body).certificates]
-    if not sizes:
+        shown = list(Certificate12.parse(body).certificates)
+    if not shown:
         return "no certificate"
-    return f"{len(sizes)} certificate{'s' * (len(sizes) > 1)}: " + " + ".join(
-        f"{size} B" for size in sizes
+    if is_raw_key(shown[0]):
+        return f"raw public key: {len(shown[0])} B"
+    return f"{len(shown)} certificate{'s' * (len(shown) > 1)}: " + " + ".join(
+        f"{len(data)} B" for data in shown
     )
+
+
+def is_raw_key(data: bytes) -> bool:
+    """Whether a SubjectPublicKeyInfo stands here (RFC 7250), by how it begins: with an algorithm's
+    identifier, where a certificate has its version, and a list of them the length of the first.
+    """
+    outer = _inside(data, 0)
+    inner = None if outer is None else _inside(data, outer)
+    return inner is not None and data[inner : inner + 1] == b"\x06"
+
+
+def _inside(data: bytes, at: int) -> int | None:
+    """Where the content of a DER SEQUENCE begins; None where there is none."""
+    if len(data) < at + 2 or data[at] != 0x30:
+        return None
+    size = data[at + 1]
+    return at + 2 + (size & 0x7F if size & 0x80 else 0)
 
 
 def _compressed_certificate(body: bytes, protected: bool) -> str:

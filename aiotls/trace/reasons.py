@@ -25,6 +25,8 @@ REASONS: dict[str, str] = {
     "want SNI, and boxes on the way that drop what they do not know.",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "The server insists on a client certificate, and the "
     "client showed none.",
+    "SESSION_ID_CONTEXT_UNINITIALIZED": "A server that verifies its clients resumes sessions only "
+    "under a name of its own: SSL_CTX_set_session_id_context().",
     "KEY_VALUES_MISMATCH": "The private key does not belong to the certificate. Was it reissued "
     "with a new key?",
     "NO_START_LINE": "There is no PEM block (-----BEGIN ...-----) in what should be PEM. DER, "

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aiotls import ClientConfig, Identity, ServerConfig
 from aiotls.enums import HandshakeType, NamedGroup, ProtocolVersion
+from aiotls.trace import Recorder, describe
 from aiotls.trace.dissect import Field, dissect
+from tests import certificates
+from tests.engine.pair import connect
 
 from .conftest import Record
 
@@ -45,6 +49,33 @@ def test_real_messages_are_understood_throughout(
         check_cover(root, event.data)
         names = {leaf.name for leaf in root.leaves()}
         assert "not understood" not in names, (event, names)
+
+
+@pytest.mark.parametrize("version", [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3])
+def test_a_raw_public_key_is_told_from_a_certificate(version: ProtocolVersion) -> None:
+    """RFC 7250: in TLS 1.2 it stands where the list of certificates would."""
+    recorder = Recorder()
+    ours, theirs = (Identity.from_raw_key(certificates.key(number=n)) for n in (1, 2))
+    client = ClientConfig(
+        identity=ours,
+        raw_public_keys=[theirs.raw_public_key],
+        observer=recorder,
+        max_version=version,
+    )
+    server = ServerConfig(
+        identity=theirs, client_auth="required", raw_public_keys=[ours.raw_public_key]
+    )
+    connect(client, server).check()
+    shown = [event for event in recorder.events if event.data[0] == HandshakeType.CERTIFICATE]
+    assert len(shown) == 2
+    for event in shown:
+        root = dissect(event.data, event.protected)
+        check_cover(root, event.data)
+        names = {leaf.name for leaf in root.leaves()}
+        assert "ASN.1_subjectPublicKeyInfo" in names
+        assert "not understood" not in names
+        told = describe(HandshakeType.CERTIFICATE, event.data, event.protected)
+        assert told == f"raw public key: {len(ours.raw_public_key)} B"
 
 
 def test_what_is_in_a_client_hello_is_named(record: Record) -> None:
