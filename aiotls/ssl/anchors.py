@@ -79,6 +79,8 @@ class Anchors:
 
     def load_data(self, data: str | bytes | bytearray | memoryview) -> None:
         """PEM in text, or DER certificates one after the other in bytes."""
+        if not len(data):
+            raise ValueError("Empty certificate data")
         if isinstance(data, str):
             try:
                 pem = data.encode("ascii")

@@ -164,7 +164,7 @@ class Engine:
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """A channel binding; None where the connection has none of that type."""
         if cb_type not in CHANNEL_BINDING_TYPES:
-            raise ValueError(f"{cb_type} channel binding type not implemented")
+            raise ValueError(f"{cb_type!r} channel binding type not implemented")
         established = self.connection.established
         if established is None:
             return None
@@ -248,6 +248,8 @@ class Engine:
             raise errors.failure("STILL_IN_INIT")
         if established.version != ProtocolVersion.TLSv1_3:
             raise errors.failure("WRONG_SSL_VERSION")
+        if established.transcript is None:
+            raise errors.failure("EXTENSION_NOT_RECEIVED")
         wanted = self.context._settings.client_auth()
         if wanted is ClientAuth.NONE:
             raise errors.failure("INVALID_CONFIG")
@@ -494,6 +496,10 @@ def as_bytes(data: Any) -> bytes | bytearray | memoryview:
 def fitting(buffer: Any, size: int) -> memoryview:
     """The first *size* bytes of a buffer; all of it for a size that is not positive."""
     view = memoryview(buffer).cast("B")
+    if view.readonly:
+        raise TypeError(
+            f"read() argument 2 must be read-write bytes-like object, not {type(buffer).__name__}"
+        )
     return view[:size] if 0 < size < len(view) else view
 
 

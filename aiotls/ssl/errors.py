@@ -16,6 +16,8 @@ from ..errors import AlertReceived, CertificateError, TLSError, Truncated
 
 E = TypeVar("E", bound=ssl.SSLError)
 
+WANT_READ = int(ssl.SSL_ERROR_WANT_READ)
+
 # OpenSSL's names for alerts from the peer: those of SSL 3.0, those that TLS 1.0 brought, and
 # those of TLS 1.3 (RFC 8446, section 6).
 _SSLV3_ALERTS = frozenset({10, 20, 30, 40, 41, 42, 43, 44, 45, 46, 47})
@@ -55,7 +57,7 @@ def make(
         text = f"[{library}: {reason}] {text}"
     elif library is not None:
         text = f"[{library}] {text}"
-    error = kind(number, text)
+    error = kind(int(number), text)  # a plain number, as there: people log and pickle it
     error.library = library or ""
     error.reason = reason or ""
     if library is None:
@@ -82,7 +84,7 @@ def failure(reason: str, text: str | None = None, *, library: str = "SSL") -> ss
 def want_read() -> ssl.SSLWantReadError:
     """More bytes from the peer are needed."""
     # Raised after each read of the event loops' own TLS: made without make()'s many questions.
-    error = ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+    error = ssl.SSLWantReadError(WANT_READ, "The operation did not complete (read)")
     error.library = error.reason = None  # type: ignore[assignment]
     error.hint = None  # type: ignore[attr-defined]
     return error

@@ -88,6 +88,7 @@ class ContextProperties(ssl.SSLContext):
             raise ValueError(
                 "The context's protocol doesn't support modification of highest and lowest version."
             )
+        value = operator.index(value)
         try:
             version = ssl.TLSVersion(value)
         except ValueError:
@@ -160,7 +161,7 @@ class ContextProperties(ssl.SSLContext):
 
     @verify_flags.setter
     def verify_flags(self, value: ssl.VerifyFlags) -> None:
-        flags = int(value)
+        flags = operator.index(value)
         if flags & ssl.VERIFY_ALLOW_PROXY_CERTS:
             raise refusal(
                 "VERIFY_ALLOW_PROXY_CERTS cannot be honoured: proxy certificates are not verified",
@@ -360,6 +361,7 @@ class ContextProperties(ssl.SSLContext):
     def num_tickets(self, value: int) -> None:
         if self._protocol != ssl.PROTOCOL_TLS_SERVER:
             raise ValueError("SSLContext is not a server context.")
+        value = operator.index(value)
         if value < 0:
             raise ValueError("value must be non-negative")
         if value > 16:

@@ -17,6 +17,9 @@ alone; the connection's state has a lock that is never held while waiting.
 from __future__ import annotations
 
 import contextlib
+import errno
+import operator
+import os
 import select
 import socket
 import threading
@@ -57,6 +60,8 @@ class Deadline:
         """
         if self._until is None:
             return
+        if sock.fileno() < 0:  # closed or detached by another thread
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         left = self._until - monotonic()
         if left <= 0 or not _is_ready(sock, writing, left):
             raise self.over()
@@ -247,6 +252,7 @@ class SocketEngine(Engine):
     def read(self, size: int = 1024, buffer: Any = None) -> bytes | int:
         """Up to *size* bytes, or into *buffer*, as soon as there are any; b"" or 0 at the end."""
         if buffer is None:
+            size = operator.index(size)
             if size < 0:
                 raise ValueError("size should not be negative")
             if size == 0:

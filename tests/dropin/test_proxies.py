@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -157,3 +158,25 @@ async def test_aiohttp(pairing: tuple[str, str], files: Files, tunnel: tuple[int
         ) as response,
     ):
         assert await response.read() == BODY
+
+
+@pytest.mark.asyncio
+async def test_streams(pairing: tuple[str, str], files: Files, tunnel: tuple[int, int]) -> None:
+    """asyncio's own: StreamWriter.start_tls on what is TLS already."""
+    proxy, server = tunnel
+    context = client_context(pairing[0], files)
+    async with asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", proxy, ssl=context, server_hostname="localhost"
+        )
+        writer.write(f"CONNECT localhost:{server} HTTP/1.1\r\n\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        await writer.start_tls(context, server_hostname="localhost")
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        writer.write(head.encode() + BODY)
+        await writer.drain()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await reader.readexactly(len(BODY)) == BODY
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
