@@ -276,6 +276,8 @@ def not_tls(data: bytes) -> ProtocolError:
     """The error for a stream that does not begin as TLS does, saying what it looks like."""
     if data.startswith(_METHODS):
         line = data.split(b"\r")[0].decode("ascii", "backslashreplace")
+        if "?" in line:  # what is asked there may be a password, and errors go into logs
+            line = line.partition("?")[0] + "?..."
         return ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
             f"http request: the peer spoke plain HTTP ({line!r}) on a TLS port",
@@ -289,15 +291,16 @@ def not_tls(data: bytes) -> ProtocolError:
             reason="HTTPS_PROXY_REQUEST",
             hint="This is a TLS server, not a proxy.",
         )
-    hint = None
+    hint, shown = None, data[:16].partition(b" ")[0]  # a word: what follows may be a password
     for start, (what, advice) in _BEGINNINGS.items():
         if data.startswith(start):
+            shown = data[:16]
             hint = f"{what}, not TLS: it said {data[:40]!r}. Maybe {advice}."
     if data[3:5] == b"\0\n":  # the packet number 0, the protocol version 10
         hint = "That port speaks MySQL, not TLS. Maybe upgrade first: its clients know how."
     return ProtocolError(
         Alert.PROTOCOL_VERSION,
-        f"wrong version number: the peer does not speak TLS (it sent {data[:16]!r})",
+        f"wrong version number: the peer does not speak TLS (it sent {shown!r})",
         reason="WRONG_VERSION_NUMBER",
         hint=hint,
     )

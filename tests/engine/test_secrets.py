@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import importlib
 import logging
+import pkgutil
+import re
 import traceback
 import types
 from typing import Any
 
 import pytest
 
+import aiotls
 from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
 from aiotls.config import ClientAuth, ExternalPsk
 from aiotls.enums import NamedGroup, ProtocolVersion
@@ -272,3 +277,47 @@ def test_keys_of_the_configuration_are_not_shown(
 
 def _name(config: ClientConfig | ServerConfig) -> str | None:
     return "localhost" if isinstance(config, ClientConfig) else None
+
+
+SECRET = re.compile(r"secret|private|password|passphrase|\bkeys?$|_key$|nonce|\biv$|payload")
+"""What fields are called that may hold a key, or the data itself."""
+OPEN = frozenset(
+    {
+        ("Sealed", "payload"),  # as it is on the wire, encrypted
+        ("NewSessionTicket", "nonce"),
+        ("RawPublicKey12", "key"),
+    }
+)
+
+
+def dataclasses_of_the_package() -> list[type]:
+    found: list[type] = []
+    for module in pkgutil.walk_packages(aiotls.__path__, "aiotls."):
+        if module.name.endswith("__main__") or ".contrib" in module.name:
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and value.__module__ == module.name:
+                if dataclasses.is_dataclass(value):
+                    found.append(value)
+    return found
+
+
+def test_no_class_of_the_package_shows_a_field_that_holds_a_secret() -> None:
+    """Every dataclass there is, the ones of tomorrow as well: what sounds like a key is not in
+    its repr.
+    """
+    shown = []
+    classes = [
+        kind
+        for kind in dataclasses_of_the_package()
+        # a repr of its own has no __wrapped__, and is for the tests above to look at
+        if hasattr(kind.__dict__.get("__repr__"), "__wrapped__")
+    ]
+    assert len(classes) > 60
+    for kind in classes:
+        for item in dataclasses.fields(kind):
+            if not item.repr or "bytes" not in str(item.type) or "public" in item.name:
+                continue  # numbers tell nothing, and keys of cryptography's do not show themselves
+            if SECRET.search(item.name) and (kind.__name__, item.name) not in OPEN:
+                shown.append(f"{kind.__module__}.{kind.__name__}.{item.name}")
+    assert shown == []

@@ -66,6 +66,11 @@ PLAIN_CLIENTS = {
         "http request: the peer spoke plain HTTP ('GET /index.html HTTP/1.1') on a TLS port. "
         "The client has to use https:// for this port."
     ),
+    b"GET /login?password=hunter2 HTTP/1.1\r\n\r\n": (
+        "http request: the peer spoke plain HTTP ('GET /login?...') on a TLS port. "
+        "The client has to use https:// for this port."
+    ),
+    b"AUTH hunter2\r\n": ("wrong version number: the peer does not speak TLS (it sent b'AUTH')"),
     b"CONNECT example.com:443 HTTP/1.1\r\n\r\n": (
         "https proxy request: the peer sent CONNECT, as to an HTTP proxy, on a TLS port. "
         "This is a TLS server, not a proxy."
