@@ -7,11 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from cryptography.x509.ocsp import OCSPCertStatus
+
 import aiotls
 from aiotls.enums import ExtensionType, HandshakeType, ProtocolVersion
 from aiotls.sessions import MemorySessionStore
 from tests import certificates
 from tests.certificates import SERVER
+from tests.engine.test_certificates import staple
 
 from .. import ours
 from ..bench import Bench, Hellos, Messages, RefusingGuard, ready_guard
@@ -54,13 +57,15 @@ async def pages(**options: Any) -> AsyncIterator[tuple[int, list[dict[str, Any]]
             )
         await ours.close(writer)
 
-    config = aiotls.ServerConfig(identity=identity(), alpn_protocols=["http/1.1"], **options)
-    server = await aiotls.start_server(handle, HOST, 0, ssl=config)
+    options = {"identity": identity(), "alpn_protocols": ["http/1.1"]} | options
+    server = await aiotls.start_server(handle, HOST, 0, ssl=aiotls.ServerConfig(**options))
     async with server:
         yield server.sockets[0].getsockname()[1], connections
 
 
-async def load(bench: Bench, port: int, *options: str, ech: bytes | None = None) -> Outcome:
+async def load(
+    bench: Bench, port: int, *options: str, ech: bytes | None = None, shown: bool = True
+) -> Outcome:
     """Both pages, with an ECHConfigList in DNS where there is one."""
     browser: Any = bench.peer
     async with resolving(identity(), NAME, ech) as resolver:
@@ -68,7 +73,7 @@ async def load(bench: Bench, port: int, *options: str, ech: bytes | None = None)
         outcome: Outcome = await asyncio.to_thread(
             browser.load, url, bench.pki.trust_file, resolver.port, *options
         )
-    assert b"more of it came" in outcome.data, (outcome, resolver.asked)
+    assert (b"more of it came" in outcome.data) == shown, (outcome, resolver.asked)
     return outcome
 
 
@@ -161,3 +166,12 @@ async def is_resumed_by_session_id(bench: Bench) -> None:
     async with pages(max_version=ProtocolVersion.TLSv1_2, **options) as (port, connections):
         await load(bench, port)
     assert any(connection["resumed"] for connection in connections)
+
+
+async def believes_a_staple(bench: Bench) -> None:
+    """RFC 6960: a good one goes with the page, a revoked one goes before it."""
+    leaf = certificates.leaf(NAME, purposes=(SERVER,))
+    for status in (OCSPCertStatus.GOOD, OCSPCertStatus.REVOKED):
+        stapled = leaf.identity.with_staple(staple(of=leaf, status=status))
+        async with pages(identity=stapled) as (port, _):
+            await load(bench, port, shown=status is OCSPCertStatus.GOOD)

@@ -1,0 +1,1 @@
+"""The rows of table.py, by what they are about."""
