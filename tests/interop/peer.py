@@ -199,14 +199,14 @@ class Process:
             env=None if env is None else dict(env),
             bufsize=0,
         )
-        self._watchdog = threading.Timer(PATIENCE, self._popen.kill)
-        self._watchdog.daemon = True
+        self._watchdog: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._watchdog.cancel()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         self._popen.terminate()
         try:
             self._popen.wait(2)
@@ -237,8 +237,14 @@ class Process:
         # pread: the position is the process's own, which is still writing.
         return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
 
-    def hurry(self) -> None:
-        """Kill the process when it is still there after :data:`PATIENCE`."""
+    def hurry(self, size: int = 0) -> None:
+        """Kill the process when it is still there too long after, with *size* bytes to move.
+
+        gnutls-cli takes a second for a mebibyte, and more where others are at work too.
+        """
+        patience = PATIENCE + 4 * size / (1 << 20)
+        self._watchdog = threading.Timer(patience, self._popen.kill)
+        self._watchdog.daemon = True
         self._watchdog.start()
 
     @property
@@ -296,7 +302,7 @@ def is_listening(port: int) -> bool:
 
 def converse(process: Process, payload: bytes) -> Outcome:
     """Send *payload* through a client that connects its standard streams to the peer's."""
-    process.hurry()
+    process.hurry(len(payload))
     feeder = threading.Thread(target=process.write, args=(payload,), daemon=True)
     feeder.start()
     data = read_exactly(process.stdout, len(payload))

@@ -72,7 +72,7 @@ class Curl(Peer):
         command += [f"https://{name}:{port}/echo"] * (2 if settings.resume else 1)
         with Process(*command) as process:
             # curl reads all of its input before it connects.
-            process.hurry()
+            process.hurry(len(payload))
             process.write(payload)
             process.stdin.close()
             data = process.stdout.read()
