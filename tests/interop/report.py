@@ -80,8 +80,12 @@ def report(outcomes: Sequence[tuple[str, str]]) -> list[str]:
             cells = [_word(Cell(feature, direction, name), results) for name in NAMES]
             text.append(f"{feature:{width}}  " + " ".join(f"{cell:9}" for cell in cells).rstrip())
         text.append("")
-    text.append("'-' above the row TLS 1.2: the peer's class says that it cannot, or its reason")
-    text.append("where there is nothing to run, '-':")
+    text.append(
+        "'-' above the row TLS 1.2: the peer's class says that it cannot; of NSS and Chromium"
+    )
+    text.append(
+        "the rows from there on are tried alone. The reasons where there is nothing to run:"
+    )
     for feature, directions in TABLE.items():
         for direction, row in directions.items():
             reasons: dict[str, list[str]] = {}
