@@ -24,6 +24,8 @@ def input_view(data: Readable | str, num: int) -> memoryview:
         view = memoryview(data).cast("B")
     except TypeError:
         raise TypeError(f"bytes are expected, not {type(data).__name__}") from None
+    if num < 0:
+        raise TypeError(f"num={num} is the length of no buffer")
     if len(view) < num:
         raise TypeError(f"the buffer holds {len(view)} bytes, less than num={num}")
     return view[:num]
@@ -37,6 +39,8 @@ def output_view(buffer: Writable, num: int) -> memoryview:
         raise TypeError(f"a writable buffer is expected, not {type(buffer).__name__}") from None
     if view.readonly:
         raise TypeError(f"a writable buffer is expected, and this {type(buffer).__name__} is not")
+    if num < 0:
+        raise TypeError(f"num={num} is the length of no buffer")
     if len(view) < num:
         raise TypeError(f"the buffer has room for {len(view)} bytes, less than num={num}")
     return view

@@ -237,6 +237,14 @@ class Books:
                 bio.release()
         self.rbio = self.wbio = None
 
+    @staticmethod
+    def read_bio(bio: BIO, size: int) -> tuple[int, bytes]:
+        """Reads from a BIO. One that says it has read more than there is has come to its end, as
+        BIO_set_mem_eof_return() can make it.
+        """
+        ret, data = bio.read(size)
+        return min(ret, len(data)), data
+
     # -- callbacks -----------------------------------------------------------------------------
 
     def call(self, callback: Callable[..., Any], *arguments: Any, default: Any) -> Any:

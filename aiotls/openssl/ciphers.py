@@ -30,40 +30,47 @@ def cipher(code: int | None) -> SSL_CIPHER | None:
     return _CIPHERS.get(code) if code is not None else None
 
 
+def _check(cipher: SSL_CIPHER) -> SSL_CIPHER:
+    if not isinstance(cipher, SSL_CIPHER):
+        raise TypeError(f"an SSL_CIPHER is expected, not {type(cipher).__name__}")
+    return cipher
+
+
 def SSL_CIPHER_get_name(cipher: SSL_CIPHER | None) -> str:
     """OpenSSL's name for it; ``(NONE)`` for None."""
-    return "(NONE)" if cipher is None else cipher.suite.openssl_name
+    return "(NONE)" if cipher is None else _check(cipher).suite.openssl_name
 
 
 def SSL_CIPHER_standard_name(cipher: SSL_CIPHER | None) -> str:
     """The RFCs' name for it; ``(NONE)`` for None."""
-    return "(NONE)" if cipher is None else cipher.suite.code.name
+    return "(NONE)" if cipher is None else _check(cipher).suite.code.name
 
 
 def SSL_CIPHER_get_bits(cipher: SSL_CIPHER | None) -> tuple[int, int]:
     """``(bits, alg_bits)``: of the secret, and of the algorithm."""
-    return (0, 0) if cipher is None else (cipher.suite.bits, cipher.suite.bits)
+    return (0, 0) if cipher is None else (_check(cipher).suite.bits, cipher.suite.bits)
 
 
 def SSL_CIPHER_get_version(cipher: SSL_CIPHER | None) -> str:
     """The version that it belongs to: ``TLSv1.3``, ``TLSv1.2``."""
     if cipher is None:
         return "(NONE)"
-    return "TLSv1.3" if cipher.suite.version == ProtocolVersion.TLSv1_3 else "TLSv1.2"
+    return "TLSv1.3" if _check(cipher).suite.version == ProtocolVersion.TLSv1_3 else "TLSv1.2"
 
 
 def SSL_CIPHER_get_id(cipher: SSL_CIPHER) -> int:
     """OpenSSL's number for it."""
-    return 0x03000000 | cipher.suite.code
+    return 0x03000000 | _check(cipher).suite.code
 
 
 def SSL_CIPHER_get_protocol_id(cipher: SSL_CIPHER) -> int:
     """The number that stands on the wire."""
-    return int(cipher.suite.code)
+    return int(_check(cipher).suite.code)
 
 
 def SSL_CIPHER_is_aead(cipher: SSL_CIPHER) -> int:
     """1: all of them are."""
+    _check(cipher)
     return 1
 
 

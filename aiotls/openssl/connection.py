@@ -147,7 +147,7 @@ class SSL(Handshake):
             return -1
         self.rwstate = SSL_READING
         set_errno(0)
-        ret, data = self.rbio.read(connection.missing)
+        ret, data = self.read_bio(self.rbio, connection.missing)
         if ret <= 0:
             return self._nothing_read(ret)
         try:
@@ -200,7 +200,7 @@ class SSL(Handshake):
                     return -1
                 self.rwstate = SSL_READING
                 set_errno(0)
-                ret, data = self.rbio.read(missing)
+                ret, data = self.read_bio(self.rbio, missing)
                 if ret <= 0:
                     return self._nothing_read(ret)
                 try:

@@ -182,10 +182,17 @@ def check_key(credentials: Credentials) -> int:
 # -- files -----------------------------------------------------------------------------------------
 
 
+def _content(path: str | bytes) -> bytes:
+    """What is in a file. Raises OSError; a path ends at a zero, as C's strings do."""
+    if not isinstance(path, (str, bytes)):
+        raise TypeError(f"the name of a file is expected, not {type(path).__name__}")
+    with open(os.fsencode(path).split(b"\0")[0], "rb") as file:
+        return file.read()
+
+
 def _read(path: str | bytes) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return _content(path)
     except OSError as error:
         ERR_raise_data(ERR_LIB_SYS, error.errno or 0, f"calling fopen({os.fsdecode(path)}, r)")
         ERR_raise(ERR_LIB_BIO, ERR_R_SYS_LIB)
@@ -269,8 +276,7 @@ def read_anchors(file: str | bytes | None, directory: str | bytes | None) -> Cer
     found: list[x509.Certificate] = []
     if file is not None:
         try:
-            with open(file, "rb") as stream:
-                data = stream.read()
+            data = _content(file)
         except OSError as error:
             ERR_raise_data(ERR_LIB_SYS, error.errno or 0, f"calling fopen({os.fsdecode(file)}, r)")
             ERR_raise(ERR_LIB_BIO, BIO_R_NO_SUCH_FILE)
@@ -293,6 +299,7 @@ def read_anchors(file: str | bytes | None, directory: str | bytes | None) -> Cer
 def _in_directory(directory: str) -> list[x509.Certificate]:
     """What c_rehash(1) has named there. A directory that is missing holds nothing."""
     found: list[x509.Certificate] = []
+    directory = directory.split("\0")[0]
     try:
         names = sorted(os.listdir(directory))
     except OSError:

@@ -331,7 +331,10 @@ def ERR_error_string_n(code: int, buf: bytearray | memoryview | None, length: in
         text = f"err:{code:x}:{ERR_GET_LIB(code):x}:0:{reason:x}"[: length - 1]
     if buf is not None:
         encoded = text.encode() + b"\0"
-        memoryview(buf).cast("B")[: len(encoded)] = encoded
+        view = memoryview(buf).cast("B")
+        if view.readonly or len(view) < len(encoded):
+            raise TypeError(f"a writable buffer of {len(encoded)} bytes is expected")
+        view[: len(encoded)] = encoded
     return text
 
 

@@ -259,7 +259,7 @@ class Handshake(Outgoing):
                 )
             self.rwstate = SSL_READING
             set_errno(0)
-            ret, data = self.rbio.read(missing)
+            ret, data = self.read_bio(self.rbio, missing)
             if ret > 0:
                 self._read_header(data)
                 connection.feed(data)
@@ -414,7 +414,7 @@ class Handshake(Outgoing):
                 if self.rbio is None:
                     self.fatal(SSL_R_READ_BIO_NOT_SET, Alert.INTERNAL_ERROR)
                     break
-                ret, data = self.rbio.read(missing)
+                ret, data = self.read_bio(self.rbio, missing)
                 if ret <= 0:
                     if not self.rbio.flags & 8 and self.rbio.at_eof:
                         if self.settings.options & SSL_OP_IGNORE_UNEXPECTED_EOF:

@@ -41,7 +41,8 @@ def _use_certificate(holder: Holder, certificate: x509.Certificate | bytes | Non
     if certificate is None:
         raise_ssl(ERR_R_PASSED_NULL_PARAMETER)
         return 0
-    return _use_chain(holder, (as_certificate(certificate),))
+    found = as_certificate(certificate)
+    return 0 if found is None else _use_chain(holder, (found,))
 
 
 def _use_private_key(holder: Holder, key: Any) -> int:
@@ -71,8 +72,10 @@ def _add_chain(holder: Holder, certificate: x509.Certificate | bytes) -> int:
     known = holder.settings.credentials
     if not known or not known[-1].chain:
         return 0
-    last = known[-1]
-    chain = (*last.chain, as_certificate(certificate))
+    last, found = known[-1], as_certificate(certificate)
+    if found is None:
+        return 0
+    chain = (*last.chain, found)
     holder.change(credentials=(*known[:-1], replace(last, chain=chain).complete()))
     return 1
 

@@ -346,6 +346,8 @@ def SSL_SESSION_set_protocol_version(session: SSL_SESSION, version: int) -> int:
 
 def SSL_SESSION_set_cipher(session: SSL_SESSION, chosen: SSL_CIPHER) -> int:
     """Changes the cipher suite that it is of."""
+    if not isinstance(chosen, SSL_CIPHER):
+        raise TypeError(f"an SSL_CIPHER is expected, not {type(chosen).__name__}")
     check_session(session).change(suite=int(chosen.suite.code))
     return 1
 

@@ -113,14 +113,16 @@ def _optional(bio: BIO | None) -> BIO | None:
 
 def SSL_set0_rbio(ssl: SSL, rbio: BIO | None) -> None:
     """What is read from. The connection takes over the caller's hold on it."""
-    old, check_ssl(ssl).rbio = ssl.rbio, _optional(rbio)
+    check_ssl(ssl)
+    old, ssl.rbio = ssl.rbio, _optional(rbio)
     if old is not None:
         old.release()
 
 
 def SSL_set0_wbio(ssl: SSL, wbio: BIO | None) -> None:
     """What is written to. The connection takes over the caller's hold on it."""
-    old, check_ssl(ssl).wbio = ssl.wbio, _optional(wbio)
+    check_ssl(ssl)
+    old, ssl.wbio = ssl.wbio, _optional(wbio)
     if old is not None:
         old.release()
 

@@ -138,7 +138,8 @@ def EVP_sha512() -> EVP_MD:
 
 def RAND_bytes(buf: Writable, num: int) -> int:
     """*num* bytes that no one can guess, for names, keys and IVs."""
-    output_view(buf, num)[:] = os.urandom(num)
+    view = output_view(buf, num)
+    view[:] = os.urandom(len(view))
     return 1
 
 

@@ -21,6 +21,7 @@ from ..trust import TrustStore, parse_certificate
 from ..trust.certificates import alternative_names
 from ..trust.names import covers, parse_address
 from .constants import SSL_VERIFY_NONE
+from .errors import ERR_R_ASN1_LIB, raise_ssl
 from .findings import (
     X509_V_ERR_CERT_HAS_EXPIRED,
     X509_V_ERR_CERT_NOT_YET_VALID,
@@ -90,14 +91,21 @@ def X509_STORE_add_cert(store: X509_STORE, certificate: x509.Certificate) -> int
     """Believes one more certificate."""
     if not isinstance(store, X509_STORE):
         raise TypeError(f"an X509_STORE is expected, not {type(store).__name__}")
-    store.add(as_certificate(certificate))
+    found = as_certificate(certificate)
+    if found is None:
+        return 0
+    store.add(found)
     return 1
 
 
-def as_certificate(certificate: object) -> x509.Certificate:
-    """A certificate of ``cryptography``'s, from one or from DER."""
+def as_certificate(certificate: object) -> x509.Certificate | None:
+    """A certificate of ``cryptography``'s, from one or from DER; None for DER that is none."""
     if isinstance(certificate, bytes):
-        return parse_certificate(certificate)
+        try:
+            return parse_certificate(certificate)
+        except CertificateError:
+            raise_ssl(ERR_R_ASN1_LIB)
+            return None
     if not isinstance(certificate, x509.Certificate):
         raise TypeError(
             f"a cryptography.x509.Certificate is expected, not {type(certificate).__name__}"
@@ -293,49 +301,55 @@ class Judge(TrustStore):
 # -- what callbacks ask ----------------------------------------------------------------------------
 
 
+def _check(ctx: X509_STORE_CTX) -> X509_STORE_CTX:
+    if not isinstance(ctx, X509_STORE_CTX):
+        raise TypeError(f"an X509_STORE_CTX is expected, not {type(ctx).__name__}")
+    return ctx
+
+
 def X509_STORE_CTX_get_error(ctx: X509_STORE_CTX) -> int:
     """What was found last: ``X509_V_ERR_…``, or X509_V_OK."""
-    return ctx.error
+    return _check(ctx).error
 
 
 def X509_STORE_CTX_set_error(ctx: X509_STORE_CTX, error: int) -> None:
     """Says what was found, or with X509_V_OK that it is nothing."""
-    ctx.error = error
+    _check(ctx).error = error
 
 
 def X509_STORE_CTX_get_error_depth(ctx: X509_STORE_CTX) -> int:
     """At which certificate: 0 is the peer's own."""
-    return ctx.error_depth
+    return _check(ctx).error_depth
 
 
 def X509_STORE_CTX_set_error_depth(ctx: X509_STORE_CTX, depth: int) -> None:
     """Says at which certificate."""
-    ctx.error_depth = depth
+    _check(ctx).error_depth = depth
 
 
 def X509_STORE_CTX_get_current_cert(ctx: X509_STORE_CTX) -> x509.Certificate | None:
     """The certificate that it is about."""
-    return ctx.current
+    return _check(ctx).current
 
 
 def X509_STORE_CTX_get0_cert(ctx: X509_STORE_CTX) -> x509.Certificate:
     """The peer's own certificate."""
-    return ctx.untrusted[0]
+    return _check(ctx).untrusted[0]
 
 
 def X509_STORE_CTX_get0_untrusted(ctx: X509_STORE_CTX) -> Chain:
     """What the peer sent."""
-    return list(ctx.untrusted)
+    return list(_check(ctx).untrusted)
 
 
 def X509_STORE_CTX_get0_chain(ctx: X509_STORE_CTX) -> Chain:
     """The path, as far as one was found."""
-    return list(ctx.path)
+    return list(_check(ctx).path)
 
 
 def X509_STORE_CTX_get_ex_data(ctx: X509_STORE_CTX, index: int) -> SSL:
     """The SSL that verifies; the only index is SSL_get_ex_data_X509_STORE_CTX_idx()."""
-    return ctx.ssl
+    return _check(ctx).ssl
 
 
 def SSL_get_ex_data_X509_STORE_CTX_idx() -> int:
@@ -345,4 +359,4 @@ def SSL_get_ex_data_X509_STORE_CTX_idx() -> int:
 
 def X509_verify_cert(ctx: X509_STORE_CTX) -> int:
     """What would be done without a callback of SSL_CTX_set_cert_verify_callback(): 1 or 0."""
-    return ctx.verify()
+    return _check(ctx).verify()

@@ -206,3 +206,31 @@ def test_a_callback_that_raises_fails_the_handshake_and_is_reported(
     assert o.SSL_do_handshake(link.server) == -1
     assert "a mistake" in str(seen)
     assert reasons() == [o.SSL_R_CALLBACK_FAILED]
+
+
+def test_a_bio_that_says_it_has_read_what_is_not_there_is_at_its_end() -> None:
+    link = Link(*contexts())
+    o.BIO_set_mem_eof_return(o.SSL_get_rbio(link.client), 7)
+    o.ERR_clear_error()
+    assert o.SSL_do_handshake(link.client) == -1
+    assert o.SSL_get_error(link.client, -1) != o.SSL_ERROR_NONE
+    o.ERR_clear_error()
+
+
+def test_a_file_name_ends_at_a_zero() -> None:
+    ctx: Any = o.SSL_CTX_new(o.TLS_method())
+    o.ERR_clear_error()
+    assert o.SSL_CTX_use_certificate_chain_file(ctx, "/nonexistent\0/file") == 0
+    assert o.ERR_GET_LIB(o.ERR_get_error()) == o.ERR_LIB_SYS
+    o.ERR_clear_error()
+
+
+def test_der_that_is_no_certificate_is_refused() -> None:
+    ctx: Any = o.SSL_CTX_new(o.TLS_method())
+    o.ERR_clear_error()
+    assert o.SSL_CTX_use_certificate(ctx, b"junk") == 0
+    assert reasons() == [o.ERR_R_ASN1_LIB]
+    store: Any = o.SSL_CTX_get_cert_store(ctx)
+    junk: Any = b"junk"
+    assert o.X509_STORE_add_cert(store, junk) == 0
+    assert reasons() == [o.ERR_R_ASN1_LIB]
