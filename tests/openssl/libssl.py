@@ -29,6 +29,8 @@ ssl.OPENSSL_init_ssl(c_uint64(0x00200000), None)  # load the error strings
 
 crypto.OpenSSL_version.restype = c_char_p
 VERSION = crypto.OpenSSL_version(0).decode()
+KNOWN = "OpenSSL 3.0."
+"""The versions whose answers the scripts ask for: others have other traces here and there."""
 
 P, N, L, U, Z, S = c_void_p, c_int, c_long, c_ulong, c_size_t, c_char_p
 
