@@ -14,6 +14,8 @@ from .constants import *
 from .context import *
 from .early import *
 from .errors import *
+from .errors import get_errno as get_errno
+from .errors import set_errno as set_errno
 from .findings import *
 from .hello import *
 from .identities import *
@@ -28,3 +30,11 @@ from .ssl import *
 from .suspension import pending as pending
 from .ticket_keys import *
 from .verification import *
+
+_PREFIXES = (
+    *("ASN1_", "BIO", "ERR_", "EVP_", "HMAC_", "OPENSSL_", "OSSL_", "OpenSSL_", "PEM_", "RAND_"),
+    *("SSL", "TLS", "X509_", "d2i_", "i2d_"),
+)
+
+__all__ = [name for name in globals() if name.startswith(_PREFIXES)]
+__all__ += ["get_errno", "pending", "set_errno"]

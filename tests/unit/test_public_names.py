@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
+import importlib
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,3 +63,44 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_names_are_listed_before_they_are_loaded() -> None:
     listed = fresh("import aiotls; print(*dir(aiotls))").split()
     assert set(aiotls.__all__) <= set(listed)
+
+
+ROOMS = ("aiotls", "aiotls.contrib.redis", "aiotls.openssl", "aiotls.ssl", "aiotls.trace")
+
+
+def public(room: str) -> Iterator[tuple[str, object]]:
+    """The public functions and classes of a module, and the classes' public members."""
+    module = importlib.import_module(room)
+    for name in getattr(module, "__all__", dir(module)):
+        value = getattr(module, name)
+        ours = getattr(value, "__module__", "").startswith("aiotls")
+        if name.startswith("_") or not ours or not callable(value):
+            continue
+        yield f"{room}.{name}", value
+        if inspect.isclass(value):
+            for member, defined in vars(value).items():
+                documented = callable(defined) or isinstance(
+                    defined, (property, classmethod, staticmethod, functools.cached_property)
+                )
+                if documented and not member.startswith("_"):
+                    # An overriding method may say what the one that it overrides says.
+                    is_property = isinstance(defined, (property, functools.cached_property))
+                    yield (
+                        f"{room}.{name}.{member}",
+                        defined if is_property else getattr(value, member),
+                    )
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_says_what_it_is(room: str) -> None:
+    names = dict(public(room))
+    assert len(names) > 1
+    assert [
+        name for name, value in names.items() if not (inspect.getdoc(value) or "").strip()
+    ] == []
+
+
+def test_the_openssl_room_offers_openssls_names_alone() -> None:
+    offered = set(importlib.import_module("aiotls.openssl").__all__)
+    assert {"SSL_do_handshake", "BIO_new", "ERR_get_error", "SSL_ERROR_WANT_READ"} <= offered
+    assert not {"Any", "Callable", "dataclass", "check_ssl", "Identity"} & offered
