@@ -217,6 +217,8 @@ def run_show(options: argparse.Namespace) -> int:
     """``cert show``."""
     if os.path.exists(options.target):
         chain = _from_file(options.target)
+    elif os.sep in options.target or options.target.endswith((".pem", ".der", ".crt", ".cer")):
+        raise Failure(f"{options.target}: No such file or directory", code=USAGE)
     else:
         chain = fetch_chain(options)
     now = time.time()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..budget import HandshakeBudget
 from ..config import ClientAuth, ServerConfig
 from ..errors import TLSError
 from ..identity import Identity
@@ -77,7 +79,19 @@ def register(commands: Any) -> None:
         "--workers", type=int, default=1, metavar="N",
         help="so many processes on one port, with common ticket keys (default: %(default)s)",
     )  # fmt: skip
+    command.add_argument(
+        "--max-handshakes", type=int, metavar="N",
+        help="shed clients beyond so many handshakes at a time (of each worker)",
+    )  # fmt: skip
+    command.add_argument(
+        "--max-handshakes-per-address", type=int, metavar="N",
+        help="shed clients beyond so many handshakes at a time from one address",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no lines for what goes well")
+    command.add_argument(
+        "--json", action="store_true",
+        help='a JSON object for each line: {"event": ..., ...}',
+    )  # fmt: skip
     command.set_defaults(run=run)
 
 
@@ -113,16 +127,38 @@ def make_config(options: argparse.Namespace) -> ServerConfig:
     )
 
 
+def make_budget(options: argparse.Namespace) -> HandshakeBudget | None:
+    """The limits on handshakes that the options ask for. Raises UsageError."""
+    limits = {
+        "concurrent": options.max_handshakes,
+        "per_address": options.max_handshakes_per_address,
+    }
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return HandshakeBudget(**given) if given else None
+
+
+def line_of(options: argparse.Namespace, text: str, event: str, facts: dict[str, Any]) -> str:
+    """A line of output: for people, or with --json for programs."""
+    if not options.json:
+        return text
+    return json.dumps({"event": event, **(facts or {"text": text})})
+
+
 def _development_identity(options: argparse.Namespace) -> Identity:
     """A certificate for this machine, made now; its authority is made once and kept."""
     authority, place, made = the_authority()
     names = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *options.name]))
     terminal = Terminal.of(sys.stdout)
+    pem = str(place / "ca.pem")
+    if options.json:
+        facts = {"authority": pem, "made": made, "names": names}
+        terminal.line(line_of(options, "", "certificate", facts))
+        return authority.identity(*names, days=LEAF_DAYS)
     if made:
-        terminal.line(f"made a development authority: {place / 'ca.pem'}")
+        terminal.line(f"made a development authority: {pem}")
         for line in trust_lines(place / "ca.pem"):
             terminal.line("  " + line)
-    terminal.line(f"certificate for {', '.join(names)} by the authority in {place / 'ca.pem'}")
+    terminal.line(f"certificate for {', '.join(names)} by the authority in {pem}")
     return authority.identity(*names, days=LEAF_DAYS)
 
 
@@ -139,6 +175,7 @@ def run(options: argparse.Namespace) -> int:
         if not root.is_dir():
             raise Failure(f"{options.directory} is not a directory", code=USAGE)
         root = root.resolve()
+    make_budget(options)
     config = make_config(options)
     if options.workers == 1:
         return run_async(lambda: Service(root, backend, config, options).run())
@@ -150,7 +187,7 @@ def run(options: argparse.Namespace) -> int:
     terminal = Terminal.of(sys.stdout)
 
     def say(text: str) -> None:
-        terminal.line(text)
+        terminal.line(line_of(options, text, "worker", {}))
         terminal.flush()
 
     def announce(addresses: list[tuple[Any, ...]]) -> None:
@@ -193,6 +230,7 @@ class Service:
         self._current = Current(config)
         self._options = options
         self._place = place
+        self._budget = make_budget(options)
         self._terminal = Terminal.of(sys.stdout)
         self._servers: list[asyncio.Server] = []
         self._clients: set[asyncio.Task[Any]] = set()
@@ -213,6 +251,7 @@ class Service:
                         ssl=self._current,
                         limit=http.MAX_HEAD,
                         ssl_handshake_timeout=http.IDLE,
+                        handshake_budget=self._budget,
                         **where,
                     )
                     self._servers.append(await stack.enter_async_context(server))
@@ -248,7 +287,8 @@ class Service:
         for host, port, *_ in addresses:
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             url = f"  https://{self._url_host(host)}:{port}/" if self._root is not None else ""
-            self._say(f"serving {what} on {shown}{url}  {by}(Ctrl-C ends it)")
+            facts = {"host": host, "port": port, "what": what, "url": url.strip() or None}
+            self._say(f"serving {what} on {shown}{url}  {by}(Ctrl-C ends it)", "listening", **facts)
 
     def _url_host(self, host: str) -> str:
         """A name from the certificate that a browser on this machine may find."""
@@ -257,13 +297,15 @@ class Service:
             return "localhost"
         return host if host in names else min(names)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, event: str = "log", **facts: Any) -> None:
         if self._broken:
             return
-        if self._place is not None:
+        if self._place is not None and self._options.json:
+            facts = {**(facts or {"text": text}), "worker": self._place.number}
+        elif self._place is not None:
             text = f"[{self._place.number}] {text}"
         try:
-            self._terminal.line(text)
+            self._terminal.line(line_of(self._options, text, event, facts))
             self._terminal.flush()
         except BrokenPipeError:
             self._broken = True
@@ -275,11 +317,11 @@ class Service:
         try:
             config = make_config(self._options)
         except (TLSError, Failure, OSError) as error:
-            self._say(f"not reloaded: {clean(str(error))}")
+            self._say(f"not reloaded: {clean(str(error))}", "not_reloaded", error=str(error))
             return
         # Tickets that were given out stay good.
         self._current.config = config.replace(ticket_keys=before.ticket_keys)
-        self._say("certificates reloaded; connections go on with what they have")
+        self._say("certificates reloaded; connections go on with what they have", "reloaded")
 
     async def _until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
@@ -319,11 +361,12 @@ class Service:
         peer = _label(writer.get_extra_info("peername"))
         told = writer.get_extra_info("tls") or {}
         if not self._options.quiet:
-            self._say(f"{peer} {_agreed(told)}")
+            facts = {key: told.get(key) for key in _AGREED}
+            self._say(f"{peer} {_agreed(told)}", "connection", client=peer, **facts)
 
         def log(line: str) -> None:
             if not self._options.quiet:
-                self._say(f"{peer} {clean(line)}")
+                self._say(f"{peer} {clean(line)}", "client", client=peer, said=line)
 
         try:
             if self._root is not None:
@@ -379,9 +422,12 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
+_AGREED = ("version", "cipher_suite", "group", "alpn", "server_name")
+
+
 def _agreed(told: dict[str, Any]) -> str:
     words = [str(told.get("version")), str(told.get("cipher_suite"))]
-    for key in ("group", "alpn", "server_name"):
+    for key in _AGREED[2:]:
         if told.get(key):
             words.append(clean(str(told[key])))
     return " ".join(words)

@@ -117,9 +117,9 @@ def serve(files: Files) -> Iterator[Callable[..., Served]]:
             stack.callback(_end, process)
             assert process.stdout is not None
             first = process.stdout.readline()
-            found = re.search(r" on \S+:(\d+)", first)
+            found = re.search(r" on \S+:(\d+)|\"port\": (\d+)", first)
             assert found, first + process.stdout.read()
-            return Served(process, int(found[1]), first)
+            return Served(process, int(found[1] or found[2]), first)
 
         yield start
 

@@ -1,0 +1,251 @@
+"""What is true of every command: JSON on request, plain text, exit codes, no traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Files, Run, Served, environment
+
+Serve = Callable[..., Served]
+
+COMMANDS = ("demo", "connect", "serve", "trace", "cert", "check", "explain", "bench", "doctor")
+OK, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def about(command: str, port: int, files: Files) -> list[str]:
+    """A command that succeeds against a server at *port*."""
+    host = f"localhost:{port}"
+    return {
+        "demo": ["demo"],
+        "connect": ["connect", host, "--cafile", files.ca],
+        "trace": ["trace", host, "--cafile", files.ca],
+        "check": ["check", host, "--cafile", files.ca],
+        "cert show": ["cert", "show", files.cert],
+        "cert check": ["cert", "check", host, "--cafile", files.ca, "--days-left", "0"],
+        "explain": ["explain", "decode_error"],
+        "doctor": ["doctor"],
+    }[command]
+
+
+ANSWERING = ("demo", "connect", "trace", "check", "cert show", "cert check", "explain", "doctor")
+
+
+@pytest.mark.parametrize("command", ANSWERING)
+def test_json_is_all_there_is_on_stdout(
+    command: str, aiotls: Run, serve: Serve, files: Files
+) -> None:
+    served = serve("--echo", "--quiet")
+    run = aiotls(*about(command, served.port, files), "--json")
+    assert run.returncode == OK, run.stderr
+    assert json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("command", ["connect", "trace", "check", "cert check"])
+def test_json_tells_of_failures_as_well(command: str, aiotls: Run, files: Files) -> None:
+    port = int(closed_port().rpartition(":")[2])
+    run = aiotls(*about(command, port, files), "--json")
+    assert run.returncode == FAILED
+    told = json.loads(run.stdout)
+    assert told["ok"] is False
+    assert "refused" in told["error"]
+    assert "Traceback" not in run.stderr
+
+
+def test_a_servers_lines_are_json_too(aiotls: Run, serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--json")
+    listening = json.loads(served.first)
+    assert listening["event"] == "listening"
+    assert listening["port"] == served.port
+    run = aiotls("connect", f"localhost:{served.port}", "--cafile", files.ca, "--json")
+    assert run.returncode == OK
+    code, output = served.stop()
+    assert code == OK
+    told: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
+    (connection,) = (each for each in told if each["event"] == "connection")
+    assert connection["version"] == "TLS 1.3"
+    assert connection["server_name"] == "localhost"
+    assert connection["client"].startswith("127.0.0.1:")
+
+
+def test_workers_lines_are_json_and_name_the_worker(
+    aiotls: Run, serve: Serve, files: Files
+) -> None:
+    served = serve("--echo", "--json", "--workers", "2")
+    assert json.loads(served.first)["event"] == "listening"
+    run = aiotls("connect", f"localhost:{served.port}", "--cafile", files.ca, "--json")
+    assert run.returncode == OK
+    _, output = served.stop()
+    told = [json.loads(line) for line in output.splitlines()]
+    (connection,) = (each for each in told if each["event"] == "connection")
+    assert connection["worker"] in (1, 2)
+
+
+@pytest.mark.parametrize("command", ANSWERING)
+def test_output_that_is_no_terminal_is_plain_ascii(
+    command: str, aiotls: Run, serve: Serve, files: Files
+) -> None:
+    served = serve("--echo", "--quiet")
+    run = aiotls(*about(command, served.port, files))
+    assert run.returncode == OK, run.stderr
+    assert (run.stdout + run.stderr).isascii()
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def on_a_terminal(arguments: list[str], **changes: str) -> tuple[int, str]:
+    """Runs a command whose output is a terminal: its exit code, and what it showed."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "aiotls", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env=environment(TERM="xterm-256color", **changes),
+    ) as process:
+        os.close(slave)
+        shown = b""
+        try:
+            while data := os.read(master, 65_536):
+                shown += data
+        except OSError as error:
+            if error.errno != errno.EIO:  # the other end of a terminal is gone
+                raise
+        finally:
+            os.close(master)
+        return process.wait(50), shown.decode()
+
+
+@pytest.mark.parametrize("command", ["demo", "trace", "check", "cert show", "doctor"])
+def test_no_color_is_heeded_on_a_terminal(command: str, serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--quiet")
+    arguments = about(command, served.port, files)
+    code, coloured = on_a_terminal(arguments)
+    assert code == OK
+    assert "\x1b[" in coloured
+    code, plain = on_a_terminal(arguments, NO_COLOR="1")
+    assert code == OK
+    assert "\x1b[" not in plain
+
+
+@pytest.mark.parametrize("command", ["demo", "trace", "check", "cert show", "explain"])
+def test_forty_columns_are_enough(command: str, aiotls: Run, serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--quiet")
+    run = aiotls(*about(command, served.port, files), COLUMNS="40")
+    assert run.returncode == OK, run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_the_exit_codes_or_how_to_go_on(command: str, aiotls: Run) -> None:
+    run = aiotls(command, "--help")
+    assert run.returncode == OK
+    assert run.stdout.startswith(f"usage: aiotls {command}")
+    assert run.stdout.isascii()
+    wrong = aiotls(command, "--no-such-option", "x")
+    assert wrong.returncode == USAGE
+    assert wrong.stderr.startswith("aiotls: ")
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["connect", "nohost.invalid"], FAILED, "cannot be found"),
+        (["connect", "localhost:70000"], USAGE, "no port from 1 to 65535"),
+        (["connect", "localhost:1", "--cafile", "{missing}"], USAGE, "No such file"),
+        (["connect", "localhost:1", "--cafile", "{directory}"], USAGE, "directory"),
+        (["trace", "nohost.invalid"], FAILED, "cannot be found"),
+        (["check", "nohost.invalid"], FAILED, "cannot be found"),
+        (["cert", "show", "{missing}"], USAGE, "No such file"),
+        (["cert", "show", "{directory}"], USAGE, "directory"),
+        (["cert", "show", "{text}"], USAGE, "no certificate"),
+        (["cert", "check", "nohost.invalid", "--days-left", "3"], FAILED, "cannot be found"),
+        (["cert", "check", "localhost", "--days-left", "many"], USAGE, "--days-left"),
+        (["serve", "--cert", "{missing}"], USAGE, "No such file"),
+        (["serve", "--cert", "{text}"], USAGE, ""),
+        (["serve", "{missing}", "--cert", "auto"], USAGE, "not a directory"),
+        (["serve", "--cert", "auto", "--port", "70000"], USAGE, "0 to 65535"),
+        (["serve", "--cert", "{pem}", "--max-handshakes", "0"], USAGE, "concurrent"),
+        (["explain", "nonsenseword"], USAGE, "no word of TLS"),
+        (["nonsense"], USAGE, "invalid choice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_goes_wrong_is_one_clear_line(
+    arguments: list[str], code: int, said: str, aiotls: Run, files: Files, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate\n")
+    places = {
+        "missing": str(tmp_path / "missing.pem"),
+        "directory": str(tmp_path),
+        "text": str(text),
+        "pem": files.client,
+    }
+    run = aiotls(*(argument.format(**places) for argument in arguments))
+    assert run.returncode == code, run.stderr
+    assert run.stdout == ""
+    lines = run.stderr.splitlines()
+    assert lines[0].startswith("aiotls: ")
+    assert said in lines[0]
+    assert all(line.startswith(("  hint: ", "  try: ", "        ")) for line in lines[1:])
+
+
+def test_an_unreadable_file(aiotls: Run, files: Files, tmp_path: Path) -> None:
+    if os.geteuid() == 0:  # who may read everything still cannot read this one
+        unreadable = Path("/proc/self/mem")
+    else:
+        unreadable = tmp_path / "secret.pem"
+        unreadable.touch(mode=0)
+    run = aiotls("connect", "localhost:1", "--cafile", str(unreadable))
+    assert run.returncode == USAGE
+    assert run.stderr.startswith("aiotls: ")
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("command", ["demo", "check", "cert show", "explain", "doctor"])
+def test_a_reader_that_goes_away(command: str, serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--quiet")
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "aiotls", *about(command, served.port, files)],
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        os.close(writing)
+        os.close(reading)
+        _, errors = process.communicate(timeout=50)
+    assert b"Traceback" not in errors
+    assert b"BrokenPipe" not in errors
+    assert b"Exception ignored" not in errors
+
+
+def test_handshakes_beyond_the_limit_are_shed(serve: Serve, files: Files, aiotls: Run) -> None:
+    served = serve("--echo", "--max-handshakes-per-address", "2")
+    idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
+    try:
+        idle[2].settimeout(20)
+        assert idle[2].recv(1) == b""  # shed, without a word
+    finally:
+        for each in idle:
+            each.close()
+    run = aiotls("connect", f"localhost:{served.port}", "--cafile", files.ca, "--json")
+    assert run.returncode in (OK, FAILED)  # as soon as the server has seen that two are gone
