@@ -111,8 +111,8 @@ class Handshake(Outgoing):
         self._reset()
         self._kept = kept
         self.begun = True
-        if self.session is None and not self.server:
-            self.session = SSL_SESSION(None)
+        if not self.server and (self.session is None or self.session.session is None):
+            self.session = SSL_SESSION(None)  # one that cannot be resumed is not gone on with
         self.ctx.sessions.counts["accept" if self.server else "connect"] += 1
         self.tell(SSL_CB_HANDSHAKE_START, 1)
         if self.settings.versions is None and self.settings.native is None:
