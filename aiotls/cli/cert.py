@@ -45,6 +45,7 @@ def register(commands: Any) -> None:
     _add_directory(ca)
     ca.add_argument("--name", default="aiotls development CA", help="(default: %(default)s)")
     ca.add_argument("--days", type=float, default=CA_DAYS, help="(default: %(default)g)")
+    ca.add_argument("--json", action="store_true", help="as JSON")
     ca.set_defaults(run=run_ca)
 
     new = actions.add_parser("new", help="a certificate from the development authority")
@@ -53,6 +54,7 @@ def register(commands: Any) -> None:
     new.add_argument("--out", metavar="DIR", default=".", help="where to write (default: here)")
     new.add_argument("--days", type=float, default=LEAF_DAYS, help="(default: %(default)g)")
     new.add_argument("--client", action="store_true", help="for the client's side of mutual TLS")
+    new.add_argument("--json", action="store_true", help="as JSON")
     new.set_defaults(run=run_new)
 
     show = actions.add_parser("show", help="what is in a PEM file, or what a server shows")
@@ -165,6 +167,10 @@ def run_ca(options: argparse.Namespace) -> int:
             code=USAGE,
         )
     make_authority(directory, options.name, options.days)
+    if options.json:
+        told = {"certificate": str(directory / "ca.pem"), "key": str(directory / "ca-key.pem")}
+        print(json.dumps(told, indent=2))
+        return OK
     terminal = Terminal.of(sys.stdout)
     terminal.line(f"{directory / 'ca.pem'}: the certificate, for those who are to trust it")
     terminal.line(f"{directory / 'ca-key.pem'}: its key, for nobody else")
@@ -194,6 +200,10 @@ def run_new(options: argparse.Namespace) -> int:
     except Failure:
         key.unlink()
         raise
+    if options.json:
+        files = {"certificate": str(certificate), "key": str(key), "names": options.names}
+        print(json.dumps({**files, "authority": str(place / "ca.pem"), "made": made}, indent=2))
+        return OK
     terminal = Terminal.of(sys.stdout)
     if made:
         terminal.line(f"made a development authority in {place}")

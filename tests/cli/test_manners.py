@@ -56,6 +56,23 @@ def test_json_is_all_there_is_on_stdout(
     assert json.loads(run.stdout)
 
 
+def test_json_tells_where_certificates_were_put(aiotls: Run, tmp_path: Path) -> None:
+    made = aiotls("cert", "ca", "--ca", str(tmp_path), "--json")
+    assert made.returncode == OK, made.stderr
+    authority = json.loads(made.stdout)
+    assert Path(authority["certificate"]).exists()
+    assert Path(authority["key"]).exists()
+    run = aiotls(
+        *("cert", "new", "localhost", "--ca", str(tmp_path), "--out", str(tmp_path), "--json")
+    )
+    assert run.returncode == OK, run.stderr
+    told = json.loads(run.stdout)
+    assert told["authority"] == authority["certificate"]
+    assert told["names"] == ["localhost"]
+    assert Path(told["certificate"]).exists()
+    assert Path(told["key"]).exists()
+
+
 @pytest.mark.parametrize("command", ["connect", "trace", "check", "cert check"])
 def test_json_tells_of_failures_as_well(command: str, aiotls: Run, files: Files) -> None:
     port = int(closed_port().rpartition(":")[2])
