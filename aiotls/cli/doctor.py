@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         for finding in findings:
             terminal.line(terminal.paint("note:", "yellow") + " " + finding)
         if not findings:
-            terminal.line("nothing is in the way")
+            terminal.line(terminal.paint("nothing is in the way", "green"))
     return FAILED if broken else OK
 
 
