@@ -10,7 +10,7 @@ import functools
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.x509 import ExtensionNotFound, KeyUsage
 from cryptography.x509.oid import ExtensionOID
@@ -29,7 +29,7 @@ from ..enums import (
 from ..errors import CertificateError, ProtocolError, TLSError
 from ..trust import TrustStore, is_pss_only, parse_certificate, shared
 from ..wire import extensions as ext
-from ..wire.extensions import Context, Extensions
+from ..wire.extensions import Context, Extensions, Rows
 from ..wire.messages import (
     Certificate,
     Certificate12,
@@ -231,7 +231,7 @@ def show(
     """
     if raw:
         return Certificate(request_context, (CertificateEntry(identity.raw_public_key),))
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     if identity.staple is not None and ExtensionType.STATUS_REQUEST in asked:
         rows.append((ext.CERTIFICATE_STATUS, identity.staple))
     if identity.scts and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -17,14 +17,13 @@ from ..config import ClientAuth, ClientConfig, Config, ServerConfig
 from ..enums import Alert, CertificateType, SignatureScheme
 from ..errors import CertificateError, ProtocolError, TLSError
 from ..wire import extensions as ext
-from ..wire.extensions import Extension, Extensions
+from ..wire.extensions import Extension, Extensions, Rows
 from .channel import resolve
 
 if TYPE_CHECKING:
     from ..crypto.signatures import PublicKey
     from ..identity import Identity
 
-Rows = list[tuple[Any, Any]]
 Types = tuple[CertificateType, ...]
 
 X509, RAW = CertificateType.X509, CertificateType.RAW_PUBLIC_KEY

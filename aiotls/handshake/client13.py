@@ -34,6 +34,7 @@ from .offer import (
 )
 from .psk import PreSharedKey, resumed_peer, selected_key
 from .record_size import accept_limit
+from .traffic13 import application_traffic, handshake_traffic
 
 if TYPE_CHECKING:
     from ..identity import Identity
@@ -51,14 +52,11 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     # ServerHello: both sides now have the handshake secrets
     key = selected_key(offer.keys, hello.extensions.get(ext.PRE_SHARED_KEY_SELECTED), suite)
     group, secrets = agree(channel, offer, hello, key)
-    digest = transcript.digest()
-    server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
-    channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
-    channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
-    channel.install_read(server_secret)
+    traffic = handshake_traffic(channel, secrets)
+    channel.install_read(traffic.server)
     channel.owe_ccs()
     if not offer.early_data:
-        channel.install_write(client_secret)  # 6.2: an alert is protected from here on
+        channel.install_write(traffic.client)  # 6.2: an alert is protected from here on
 
     # {EncryptedExtensions}
     extensions = (await channel.recv(EncryptedExtensions)).extensions
@@ -79,17 +77,11 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
         identity, scheme = await choose_identity(offer, request, shows_raw)
 
     # {Finished}
-    expected = finished(suite, server_secret, transcript.digest())
+    expected = finished(suite, traffic.server, transcript.digest())
     auth.check_finished(await channel.recv(Finished), expected)
     channel.check_aligned()
     master = secrets.master()
-    digest = transcript.digest()
-    server_application = master.server_traffic(digest)
-    client_application = master.client_traffic(digest)
-    exporter_secret = master.exporter(digest)
-    channel.log_secret("CLIENT_TRAFFIC_SECRET_0", client_application)
-    channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
-    channel.log_secret("EXPORTER_SECRET", exporter_secret)
+    application, exporter_secret = application_traffic(channel, master)
 
     # (EndOfEarlyData*)  {Certificate*}  {CertificateVerify*}  {Finished}
     if channel.end_early_data is not None:
@@ -98,14 +90,14 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     if early is EarlyData.ACCEPTED:
         channel.send(EndOfEarlyData())
     if offer.early_data:
-        channel.install_write(client_secret)
+        channel.install_write(traffic.client)
     if request is not None:
         await prove_identity(channel, request, identity, scheme, shows_raw)
-    channel.send(Finished(finished(suite, client_secret, transcript.digest())))
+    channel.send(Finished(finished(suite, traffic.client, transcript.digest())))
 
     # [Application Data]
-    channel.install_read(server_application)
-    channel.install_write(client_application)
+    channel.install_read(application.server)
+    channel.install_write(application.client)
     await channel.flush()
     return Established(
         version=ProtocolVersion.TLSv1_3,

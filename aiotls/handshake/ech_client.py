@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ClientConfig
 from ..crypto import hpke
@@ -19,7 +19,7 @@ from ..enums import Alert, ExtensionType, ProtocolVersion
 from ..errors import DecodeError, ECHRejected, ProtocolError
 from ..wire import extensions as ext
 from ..wire.codec import Writer
-from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
+from ..wire.extensions import Extension, Extensions, OfferedPsks, PskIdentity, Rows
 from ..wire.messages import ClientHello, ServerHello
 from .ech import (
     CONFIRMATION,
@@ -120,12 +120,10 @@ def arrange(hello: ClientHello) -> ClientHello:
 
 def make_outer(config: ClientConfig, inner: ClientHello, public_name: str) -> ClientHello:
     """The outer ClientHello but for what is sealed (section 6.1)."""
-    rows: list[tuple[Any, Any]] = [
-        pair for pair in inner.extensions.items if pair[0] not in PRIVATE
-    ]
+    rows: Rows = [pair for pair in inner.extensions.items if pair[0] not in PRIVATE]
     versions = inner.extensions.get(ext.SUPPORTED_VERSIONS) or ()
     suites = inner.cipher_suites
-    own: list[tuple[Any, Any]] = [(ext.SERVER_NAME, public_name), (ECH, b"")]
+    own: Rows = [(ext.SERVER_NAME, public_name), (ECH, b"")]
     if ProtocolVersion.TLSv1_2 in config.versions:
         # A server that has fallen back to it can still say so, and be believed (section 6.1.6).
         versions += (ProtocolVersion.TLSv1_2,)
@@ -154,7 +152,7 @@ def make_outer(config: ClientConfig, inner: ClientHello, public_name: str) -> Cl
 
 def renew_outer(envelope: Envelope, inner: ClientHello) -> ClientHello:
     """The second outer ClientHello: the first one, with what the inner one has now."""
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     offered = inner.extensions.get(ext.PRE_SHARED_KEY)
     for kind, body in envelope.hello.extensions.items:
         if kind in PRIVATE or kind not in OFFERED_ANEW:
@@ -198,7 +196,7 @@ def seal(envelope: Envelope, inner: ClientHello, enc: bytes) -> Envelope:
 def encode_inner(inner: ClientHello, maximum_name_length: int) -> bytes:
     """EncodedClientHelloInner (section 5.1): without what the outer one has as well, padded."""
     shared: list[int] = []
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     place = 0
     for kind, body in inner.extensions.items:
         if kind in PRIVATE:
@@ -325,9 +323,7 @@ def conclude(offer: Offer, established: Established) -> Established:
     return established
 
 
-def grease(
-    config: ClientConfig, server_name: str | None, rows: list[tuple[Any, Any]]
-) -> list[tuple[Any, Any]]:
+def grease(config: ClientConfig, server_name: str | None, rows: Rows) -> Rows:
     """An extension that looks like ECH, for servers without a key for it (section 6.2.1)."""
     if not config.grease_ech or config.ech_config is not None:
         return []
@@ -336,7 +332,9 @@ def grease(
     enc = hpke.public_bytes(hpke.load_private_key(suite.kem, bytes(seed)))
     # What an EncodedClientHelloInner made of these would have: its fixed fields and suites, what
     # is not shared, an inner encrypted_client_hello, and the list of what is shared.
-    own = [(row, value) for row, value in rows if row.type in PRIVATE]
+    own = [
+        (row, value) for row, value in rows if isinstance(row, Extension) and row.type in PRIVATE
+    ]
     length = 2 + 32 + 1 + 2 + 2 * len(config.suites) + 2 + 2 + 5
     length += sum(4 + len(row.encode(value)) for row, value in own)
     length += 5 + 2 * (len(rows) - len(own))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ServerConfig
 from ..crypto import hpke
@@ -14,7 +14,7 @@ from ..enums import Alert, ExtensionType, ProtocolVersion
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.codec import Reader
-from ..wire.extensions import Extensions
+from ..wire.extensions import Extensions, Rows
 from ..wire.messages import ClientHello, ServerHello
 from .ech import (
     CONFIRMATION,
@@ -244,7 +244,7 @@ def confirm(channel: Channel, opened: Opened | None, hello: ServerHello) -> Serv
     return replace(hello, random=hello.random[:-CONFIRMATION] + value)
 
 
-def answer(opened: Opened | None, hello: ClientHello) -> list[tuple[Any, Any]]:
+def answer(opened: Opened | None, hello: ClientHello) -> Rows:
     """In EncryptedExtensions: the keys that the client should have used (section 7.1)."""
     if opened is None or opened.inner is not None or opened.keys is None:
         return []

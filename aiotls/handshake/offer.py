@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .. import delegation
 from ..config import ClientConfig
@@ -28,7 +27,7 @@ from ..enums import (
 from ..errors import ProtocolError
 from ..sessions import Session
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions, KeyShareEntry, StatusRequest
+from ..wire.extensions import Extensions, KeyShareEntry, Rows, StatusRequest
 from ..wire.messages import ClientHello, ServerHello
 from .certificate_type import offer_types
 from .channel import Channel
@@ -140,9 +139,9 @@ def make_session_id(config: ClientConfig, session: Session | None) -> bytes:
     return b""
 
 
-def hello12_extensions(config: ClientConfig, session: Session | None) -> list[tuple[Any, Any]]:
+def hello12_extensions(config: ClientConfig, session: Session | None) -> Rows:
     """What only a TLS 1.2 server answers."""
-    rows: list[tuple[Any, Any]] = [
+    rows: Rows = [
         (ext.EXTENDED_MASTER_SECRET, True),
         (ext.RENEGOTIATION_INFO, b""),
         (ext.EC_POINT_FORMATS, (0,)),
@@ -177,9 +176,9 @@ def make_key_exchanges(config: ClientConfig) -> dict[int, KeyExchange]:
     return exchanges
 
 
-def hello_extensions(config: ClientConfig, server_name: str | None) -> list[tuple[Any, Any]]:
+def hello_extensions(config: ClientConfig, server_name: str | None) -> Rows:
     """The extensions that depend on the configuration and the name alone."""
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     if server_name is not None and config.send_server_name and not is_address(server_name):
         rows.append((ext.SERVER_NAME, server_name))
     rows.append((ext.SUPPORTED_VERSIONS, config.versions))
@@ -235,9 +234,9 @@ class Grease:
             last if last != first else 0x0A0A + (first - 0x0A0A + 0x1010) % 0x10100
         )
 
-    def season(self, rows: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    def season(self, rows: Rows) -> Rows:
         """The rows between reserved ones, with reserved values in what the server chooses from."""
-        seasoned: list[tuple[Any, Any]] = [(self.first_extension, b"")]
+        seasoned: Rows = [(self.first_extension, b"")]
         for row, value in rows:
             if row is ext.SUPPORTED_VERSIONS:
                 value = (self.version, *value)
@@ -248,7 +247,7 @@ class Grease:
         return seasoned
 
 
-def permute(rows: list[tuple[Any, Any]], random: bytes) -> list[tuple[Any, Any]]:
+def permute(rows: Rows, random: bytes) -> Rows:
     """The rows in another order each time, so that no one comes to depend on one.
 
     RFC 8446, section 4.2: extensions may stand in any order, but for pre_shared_key.
@@ -351,7 +350,7 @@ def retry_offer(channel: Channel, offer: Offer, retry: ServerHello) -> Offer:
     group = retry.extensions.get(ext.KEY_SHARE_RETRY)
     cookie = retry.extensions.get(ext.COOKIE)
     exchanges = offer.key_exchanges
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     for kind in offer.hello.extensions.types:
         if kind == ExtensionType.KEY_SHARE and group is not None:
             if group not in config.groups:

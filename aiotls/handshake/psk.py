@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
@@ -20,7 +20,7 @@ from ..enums import Alert, ExtensionType, ProtocolVersion, PskKeyExchangeMode
 from ..errors import CertificateError, DecodeError, ProtocolError, TLSError
 from ..sessions import Session
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions, OfferedPsks, PskIdentity
+from ..wire.extensions import Extensions, OfferedPsks, PskIdentity, Rows
 from ..wire.messages import ClientHello
 from .auth import Peer, ask_application, check_status, examine
 from .certificate_type import RAW, X509, accepted_types
@@ -176,7 +176,7 @@ def bind(
         return hello
     identities = tuple(PskIdentity(key.identity, obfuscated_age(key, now)) for key in keys)
     blank = tuple(bytes(key.suite.hash_length) for key in keys)
-    rows: list[tuple[Any, Any]] = [
+    rows: Rows = [
         pair for pair in hello.extensions.items if pair[0] != ExtensionType.PRE_SHARED_KEY
     ]
     draft = OfferedPsks(identities, blank)

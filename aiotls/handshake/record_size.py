@@ -6,17 +6,15 @@ alone. What is not protected is not limited.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..crypto.aead import MAX_PLAINTEXT
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions
+from ..wire.extensions import Extensions, Rows
 
 if TYPE_CHECKING:
     from ..config import Config
     from .channel import Channel
-
-Rows = list[tuple[Any, Any]]
 
 
 def offer_limit(config: Config) -> Rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ClientAuth, ServerConfig
 from ..crypto import schedule12, signatures
@@ -27,7 +27,7 @@ from ..enums import (
 from ..errors import ProtocolError
 from ..sessions import MAX_CHAIN_IN_TICKET, Session
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions
+from ..wire.extensions import Extensions, Rows
 from ..wire.messages import (
     CertificateRequest12,
     CertificateStatus,
@@ -249,7 +249,7 @@ def server_hello(
     random = config.random(32)
     if config.versions[0] > ProtocolVersion.TLSv1_2:
         random = random[:24] + DOWNGRADE_TLS12
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     offered = hello.extensions
     scsv = CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
     if scsv or ExtensionType.RENEGOTIATION_INFO in offered:
@@ -275,7 +275,7 @@ def server_hello(
 
 def credential_rows(
     config: ServerConfig, hello: ClientHello, credential: Credential, wants_raw: bool
-) -> list[tuple[Any, Any]]:
+) -> Rows:
     """What the ServerHello says of the certificate: its type, its staple, its timestamps."""
     identity, offered = credential.identity, hello.extensions
     rows = answer_types(config, offered, credential.raw, wants_raw)
@@ -288,7 +288,7 @@ def credential_rows(
     return rows
 
 
-def with_rows(answer: ServerHello, rows: list[tuple[Any, Any]]) -> ServerHello:
+def with_rows(answer: ServerHello, rows: Rows) -> ServerHello:
     """The ServerHello with more extensions."""
     return replace(answer, extensions=Extensions.build([*answer.extensions.items, *rows]))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ClientAuth, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
 from ..enums import Alert, EarlyData, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError
 from ..wire import extensions as ext
-from ..wire.extensions import Context, Extensions
+from ..wire.extensions import Context, Extensions, Rows
 from ..wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     CertificateRequest,
@@ -26,6 +26,7 @@ from .established import Established
 from .psk import choose_key, resumed_peer
 from .record_size import answer_limit
 from .selection import (
+    Credential,
     check_second_hello,
     choose_credential,
     choose_group,
@@ -34,6 +35,7 @@ from .selection import (
     with_fresh_staple,
 )
 from .tickets import send_tickets
+from .traffic13 import application_traffic, handshake_traffic
 
 if TYPE_CHECKING:
     from ..crypto.suites import Suite
@@ -81,60 +83,43 @@ async def server13(
         channel.send_ccs()
     early = EarlySecret(suite, key.secret if key is not None else None)
     secrets = early.handshake(shared_secret)
-    digest = transcript.digest()
-    server_secret, client_secret = secrets.server_traffic(digest), secrets.client_traffic(digest)
-    channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
-    channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret)
-    channel.install_write(server_secret)
+    traffic = handshake_traffic(channel, secrets)
+    channel.install_write(traffic.server)
     if early_data:
         early_traffic = early.client_early_traffic(hello_digest)
         channel.log_secret("CLIENT_EARLY_TRAFFIC_SECRET", early_traffic)
         channel.install_read(early_traffic, plain_alerts=True)  # it may give up before using them
     else:
         refuse(channel, config, hello)
-        channel.install_read(client_secret, plain_alerts=True)
+        channel.install_read(traffic.client, plain_alerts=True)
 
     # {EncryptedExtensions}  {CertificateRequest*}  {Certificate}  {CertificateVerify}  {Finished}
     rows = answer_extensions(hello, alpn, credential is None, early_data)
     rows += answer_limit(channel, config, hello.extensions, 1)
     rows += ech.answer(opened, hello)
-    wants_raw = credential is not None and takes_raw(config, hello.extensions)
-    if credential is not None:
-        rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
-    else:
+    request, wants_raw = None, False
+    if credential is None:
         rows += answer_types_again(config, chosen, hello.extensions)
-    channel.send(EncryptedExtensions(Extensions.build(rows)))
-    request = None
-    if credential is not None and config.client_auth is not ClientAuth.NONE:
-        request = certificate_request(config)
-        channel.send(request)
-    if credential is not None:
-        fresh = await with_fresh_staple(config, hello, credential)
-        await auth.prove(
-            channel,
-            fresh.identity,
-            fresh.scheme,
-            auth.SERVER_CONTEXT,
-            hello.extensions,
-            raw=fresh.raw,
-        )
-    channel.send(Finished(finished(suite, server_secret, transcript.digest())))
+        channel.send(EncryptedExtensions(Extensions.build(rows)))
+    else:
+        wants_raw = takes_raw(config, hello.extensions)
+        rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
+        channel.send(EncryptedExtensions(Extensions.build(rows)))
+        if config.client_auth is not ClientAuth.NONE:
+            request = certificate_request(config)
+            channel.send(request)
+        await prove_identity(channel, config, hello, credential)
+    channel.send(Finished(finished(suite, traffic.server, transcript.digest())))
     master = secrets.master()
-    digest = transcript.digest()
-    server_application = master.server_traffic(digest)
-    client_application = master.client_traffic(digest)
-    exporter_secret = master.exporter(digest)
-    channel.log_secret("CLIENT_TRAFFIC_SECRET_0", client_application)
-    channel.log_secret("SERVER_TRAFFIC_SECRET_0", server_application)
-    channel.log_secret("EXPORTER_SECRET", exporter_secret)
-    channel.install_write(server_application)
+    application, exporter_secret = application_traffic(channel, master)
+    channel.install_write(application.server)
     channel.may_write = config.half_rtt
     await channel.flush()
 
     # (EndOfEarlyData*)
     if early_data:
         await receive_early_data(channel, config.max_early_data)
-        channel.install_read(client_secret)
+        channel.install_read(traffic.client)
 
     # {Certificate*}  {CertificateVerify*}
     server_name = hello.extensions.get(ext.SERVER_NAME)
@@ -143,11 +128,11 @@ async def server13(
         peer = await verify_client(channel, config, request, server_name, wants_raw)
 
     # {Finished}
-    expected = finished(suite, client_secret, transcript.digest())
+    expected = finished(suite, traffic.client, transcript.digest())
     auth.check_finished(await channel.recv(Finished), expected)
 
     # [Application Data]  [NewSessionTicket*]
-    channel.install_read(client_application)
+    channel.install_read(application.client)
     established = Established(
         version=ProtocolVersion.TLSv1_3,
         suite=suite,
@@ -184,7 +169,7 @@ async def ask_again(
     config = channel.config
     asked = group if share is None else None
     cookie = None
-    rows: list[tuple[Any, Any]] = [(ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3)]
+    rows: Rows = [(ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3)]
     if asked is not None:
         rows.append((ext.KEY_SHARE_RETRY, asked))
     if isinstance(config, ServerConfig) and config.retry_cookie:
@@ -220,7 +205,7 @@ async def ask_again(
 
 def hello_extensions(share: ext.KeyShareEntry, key_index: int | None) -> Extensions:
     """RFC 8446, section 4.1.3: what the key schedule depends on."""
-    rows: list[tuple[Any, Any]] = [
+    rows: Rows = [
         (ext.SELECTED_VERSION, ProtocolVersion.TLSv1_3),
         (ext.KEY_SHARE_SERVER, share),
     ]
@@ -231,9 +216,9 @@ def hello_extensions(share: ext.KeyShareEntry, key_index: int | None) -> Extensi
 
 def answer_extensions(
     hello: ClientHello, alpn: bytes | None, resumed: bool, early_data: bool
-) -> list[tuple[Any, Any]]:
+) -> Rows:
     """RFC 8446, section 4.3.1: answers to the ClientHello that need no key to be found."""
-    rows: list[tuple[Any, Any]] = []
+    rows: Rows = []
     # RFC 6066, section 3: not on resumption, where the name has no part in the choice
     if not resumed and hello.extensions.get(ext.SERVER_NAME) is not None:
         rows.append((ext.SERVER_NAME_ACK, True))
@@ -246,7 +231,7 @@ def answer_extensions(
 
 def certificate_request(config: ServerConfig) -> CertificateRequest:
     """RFC 8446, section 4.3.2."""
-    rows: list[tuple[Any, Any]] = [(ext.SIGNATURE_ALGORITHMS, config.signature_schemes)]
+    rows: Rows = [(ext.SIGNATURE_ALGORITHMS, config.signature_schemes)]
     if config.certificate_signature_schemes is not None:
         rows.append((ext.SIGNATURE_ALGORITHMS_CERT, config.certificate_signature_schemes))
     if config.certificate_compression:
@@ -254,6 +239,21 @@ def certificate_request(config: ServerConfig) -> CertificateRequest:
     if config.authorities:
         rows.append((ext.CERTIFICATE_AUTHORITIES, config.authorities))
     return CertificateRequest(b"", Extensions.build(rows))
+
+
+async def prove_identity(
+    channel: Channel, config: ServerConfig, hello: ClientHello, credential: Credential
+) -> None:
+    """RFC 8446, sections 4.4.2 and 4.4.3: the chain with its staple as it is by now, the proof."""
+    fresh = await with_fresh_staple(config, hello, credential)
+    await auth.prove(
+        channel,
+        fresh.identity,
+        fresh.scheme,
+        auth.SERVER_CONTEXT,
+        hello.extensions,
+        raw=fresh.raw,
+    )
 
 
 async def verify_client(

@@ -360,6 +360,9 @@ def row_for(type: int, context: Context) -> Extension[Any] | None:
 
 # -- a block of extensions -------------------------------------------------------------------------
 
+Rows = list[tuple[Extension[Any] | int, Any]]
+"""What a block is built from: pairs of a row and its value, or of a type and its extension_data."""
+
 
 class Extensions:
     """The extensions of one message, in their order. Nothing about it changes once it is made."""
