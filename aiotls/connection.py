@@ -417,26 +417,23 @@ class TLSConnection:
         quick way for a face that hands data on at once. None means that *data* was taken in as
         by :meth:`receive_data`, with all that this may lead to.
         """
-        if self._result is None or self._plaintext or self.peer_closed or self.error is not None:
+        reader = self._reader
+        if (
+            self._result is None
+            or self._readable
+            or self.peer_closed
+            or self.error is not None
+            or self._post is not None
+            or reader.kept
+        ):
             self.receive_data(data)
             return None
-        reader = self._reader
-        content = reader.single(data)
+        content = reader.opener.open_one(data)
         if content is None:
             self._receive(data)
-            return None
-        post, opener = self._post, reader.opener
-        if (post is None or not post.interrupted) and opener.sequence < opener.limit:
-            if post is not None:
-                post.data_arrived()
+        elif self._empty_records:
             self._empty_records = 0
-            return content
-        try:
-            self._take_records(((APPLICATION_DATA, content),))
-        except Exception as error:
-            failure = self._fail(error)
-            raise failure from failure.__cause__
-        return None
+        return content
 
     def _receive(self, data: Bytes) -> None:
         """The data phase: every record that *data* completes."""
@@ -457,6 +454,8 @@ class TLSConnection:
         except Exception as error:
             failure = self._fail(error)
             raise failure from failure.__cause__
+        if self._post is not None and self._post.idle:
+            self._post = None
 
     def _take_run(self, data: memoryview) -> memoryview:
         """What is plain application data is opened in one go; returns what comes behind it."""
@@ -705,7 +704,7 @@ class TLSConnection:
 
     def seal(self, data: Bytes) -> bytes:
         """:meth:`write` and :meth:`data_to_send` in one call, for what is sent at once."""
-        writer, post = self._writer, self._post
+        writer = self._writer
         sealer = writer.sealer
         if (
             self._result is None
@@ -714,7 +713,7 @@ class TLSConnection:
             or writer.pending
             or not 0 < len(data) <= writer.max_plaintext
             or sealer.sequence + 1 >= sealer.limit
-            or (post is not None and post.response_due)
+            or self._post is not None
         ):
             self.write(data)
             return self.data_to_send()

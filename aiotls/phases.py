@@ -25,6 +25,9 @@ logger = logging.getLogger("aiotls")
 HANDSHAKE_TIMEOUT = 60.0
 """Seconds until a handshake that does not come to an end is given up."""
 
+SHORT = 1 << 11
+"""Up to so many bytes, what has arrived is copied out of the buffer before it is looked at."""
+
 MAX_FED = 1 << 18
 """Bytes that are taken from a peer while a hook of the application's is awaited."""
 
@@ -67,6 +70,12 @@ class Records(Phase):
     def __init__(self, transport: TLSTransport) -> None:
         super().__init__(transport)
         self.connection = transport._connection
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """*nbytes* have arrived in the buffer."""
+        data = self.view[:nbytes]
+        # Parts of a short message are cut out of bytes faster than out of a view.
+        self.take(bytes(data) if nbytes <= SHORT else data)
 
     def take(self, data: bytes | memoryview) -> None:
         """Opens the records, and gives their content to the application in one call."""

@@ -9,7 +9,7 @@ it lies, and keeps nothing but an incomplete last one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from .crypto.aead import (
     HEADER,
@@ -30,10 +30,11 @@ APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 class RecordReader:
     """Cuts what arrives into records and opens them."""
 
-    __slots__ = ("_buffer", "established", "opener")
+    __slots__ = ("established", "kept", "opener")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self.kept = bytearray()
+        """What has arrived and was not opened; in the data phase, an incomplete record."""
         self.opener: Opener = PlainOpener()
         self.established = False
         """Whether any record was accepted yet: before that, this may not be TLS at all."""
@@ -41,7 +42,7 @@ class RecordReader:
     @property
     def buffered(self) -> int:
         """Bytes that have arrived and not been opened."""
-        return len(self._buffer)
+        return len(self.kept)
 
     @property
     def missing(self) -> int:
@@ -49,18 +50,18 @@ class RecordReader:
 
         For those who must not take more from a stream than the record that they are after.
         """
-        buffer = self._buffer
+        buffer = self.kept
         if len(buffer) < 5:
             return 5 - len(buffer)
         return max(0, 5 + (buffer[3] << 8 | buffer[4]) - len(buffer))
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Keeps bytes for :meth:`next`."""
-        self._buffer += data
+        self.kept += data
 
     def next(self) -> tuple[int, bytes] | None:
         """The next record's content type and content, or None if it is not complete."""
-        buffer = self._buffer
+        buffer = self.kept
         if len(buffer) < 5:
             if buffer and not self.established:
                 self._measure(buffer, 0)
@@ -69,33 +70,18 @@ class RecordReader:
         if len(buffer) < end:
             return None
         if len(buffer) == end:  # handed over as it is: a large record is not copied once more
-            self._buffer = bytearray()
+            self.kept = bytearray()
             return self.opener.open(bytes(buffer[:5]), memoryview(buffer)[5:])
         record = bytes(buffer[:end])
         del buffer[:end]
         return self.opener.open(record[:5], record[5:])
-
-    def single(self, data: bytes | bytearray | memoryview) -> bytes | None:
-        """The content of *data* if that is exactly one record of application data, as where
-        messages are short; or None, and nothing was done.
-        """
-        return None if self._buffer else self.opener.open_one(data)
-
-    def records(self, data: bytes | bytearray | memoryview) -> Iterable[tuple[int, bytes]]:
-        """The records that *data* completes, opened one by one as they are asked for.
-
-        *data* is only looked at while this runs; what is left of it is copied. When the one who
-        iterates stops early, the rest is lost: only a dead connection does that.
-        """
-        content = self.single(data)
-        return self._records(data) if content is None else ((APPLICATION_DATA, content),)
 
     def complete(self, data: memoryview) -> tuple[tuple[int, bytes] | None, memoryview]:
         """The record that has begun to arrive, completed out of *data*; and what is behind it.
 
         None for the record means that all of *data* was kept, and is not enough.
         """
-        buffer = self._buffer  # not replaced before there is a record
+        buffer = self.kept  # not replaced before there is a record
         while True:
             need = 5 if len(buffer) < 5 else 5 + self._measure(buffer, 0)
             missing = need - len(buffer)
@@ -114,9 +100,14 @@ class RecordReader:
         position = self.opener.open_run(data, 0, into)
         return data[position:] if position else data
 
-    def _records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
+    def records(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, bytes]]:
+        """The records that *data* completes, opened one by one as they are asked for.
+
+        *data* is only looked at while this runs; what is left of it is copied. When the one who
+        iterates stops early, the rest is lost: only a dead connection does that.
+        """
         view = memoryview(data)
-        while self._buffer:
+        while self.kept:
             record, view = self.complete(view)
             if record is None:
                 return
@@ -131,7 +122,7 @@ class RecordReader:
             yield self.opener.open(bytes(view[position:start]), view[start:position_next])
             position = position_next
         if position < end:
-            self._buffer += view[position:]
+            self.kept += view[position:]
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""

@@ -39,7 +39,10 @@ class Opener(Protocol):
         """The content type and the content of one record; raises ProtocolError."""
 
     def open_one(self, data: Bytes) -> bytes | None:
-        """:meth:`open_run` for *data* that is one such record and ends with it; or None."""
+        """The content of *data* if it is one record of application data, as where messages are
+        short, and nothing else; None for everything else, of which nothing was taken. The last
+        record before the *limit* is not opened like this.
+        """
 
     def open_run(self, data: memoryview, position: int, into: list[bytes]) -> int:
         """Opens the records of application data that follow each other from *position* on.
@@ -192,16 +195,12 @@ class Opener13:
         return position
 
     def open_one(self, data: Bytes) -> bytes | None:
-        """The content of *data* if it is one record of application data, as where messages are
-        short, and nothing else; None for everything else, of which nothing was taken.
-        """
-        length = len(data) - 5
-        if length < 18 or HEADER.unpack_from(data) != (_APPLICATION_DATA, 3, length):
+        """The content of *data* if it is one record of application data, and is right."""
+        header, sequence = data[:5], self.sequence
+        if header != (_LENGTH13 + len(data)).to_bytes(5, "big") or sequence + 1 >= self.limit:
             return None
-        sequence = self.sequence
-        nonce = (self._iv ^ sequence).to_bytes(12, "big")
         try:
-            inner = self._decrypt(nonce, data[5:], data[:5])
+            inner = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), data[5:], header)
         except InvalidTag:
             return None
         if not 1 < len(inner) <= self.max_plaintext + 1 or inner[-1] != _APPLICATION_DATA:
@@ -368,3 +367,4 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _TYPE: dict[int, bytes] = {kind: bytes([kind]) for kind in ContentType}
 _HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + 16
+_LENGTH13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) - 5

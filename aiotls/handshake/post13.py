@@ -75,6 +75,11 @@ class PostHandshake:
             )
 
     @property
+    def idle(self) -> bool:
+        """Whether there is nothing here to remember: all is as if no message had ever come."""
+        return not (self._messages or self._updates or self.response_due)
+
+    @property
     def interrupted(self) -> bool:
         """Whether a message has begun and not ended."""
         return bool(self._messages)
