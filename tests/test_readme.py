@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import re
 import shlex
 import ssl
@@ -22,7 +23,6 @@ from aiotls.cli.main import parser
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [
     line.removeprefix("$ ")
     for language, code in BLOCKS
@@ -30,6 +30,20 @@ COMMANDS = [
     for line in code.splitlines()
     if line.startswith("$ ")
 ]
+
+
+def code(section: str) -> list[str]:
+    """The blocks of Python below a heading, without those of the headings below that."""
+    text = TEXT[TEXT.index(f"\n{section}\n") + len(section) + 1 :]
+    text = re.split(r"^##", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_every_block_of_python_is_run_here() -> None:
+    sections = [code(heading) for heading in re.findall(r"^##+ .*$", TEXT, re.MULTILINE)]
+    run = set(re.findall(r'code\("(##+ [^"]+)"\)', Path(__file__).read_text()))
+    assert sum(map(len, sections)) == sum(language == "python" for language, _ in BLOCKS)
+    assert sum(len(code(heading)) for heading in run) == sum(map(len, sections))
 
 
 async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,7 +61,7 @@ async def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "key.pem").write_bytes(issued.key_pem)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(aiotls.TrustStore, "system", classmethod(lambda cls: authority.trust()))
-    client, server = PYTHON[:2]
+    client, server = code("### Streams")
     server = server.replace("8443", "0")
     found = await execute(server, handler=handler)
     async with found["server"]:
@@ -61,12 +75,127 @@ async def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         await found["writer"].wait_closed()
 
 
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that the page's configurations name."""
+    authority = Authority.create()
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    server, client = authority.issue("example.com"), authority.issue("me", client=True)
+    for name, issued in (("chain", server), ("me", client)):
+        (tmp_path / f"{name}.pem").write_bytes(issued.chain_pem)
+    for name, issued in (("key", server), ("me-key", client)):
+        (tmp_path / f"{name}.pem").write_bytes(issued.key_pem)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def configurations() -> dict[str, Any]:
+    (block,) = code("### Configurations")
+    return await execute(block)
+
+
+async def greet(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: aiotls.ServerConfig
+) -> list[bytes]:
+    """A server that upgrades when it is told to, and answers when it has heard the end."""
+    heard = [await reader.readline()]
+    writer.write(b"220 go ahead\r\n")
+    await aiotls.start_tls(writer, config, server_side=True)
+    heard.append(await reader.read())
+    writer.write(b"farewell")
+    writer.close()
+    await writer.wait_closed()
+    return heard
+
+
+@pytest.mark.asyncio
+async def test_the_code_that_upgrades_and_looks_runs(directory: Path) -> None:
+    """With a client's certificate, in a half-closed connection."""
+    (upgrade,), (look,) = code("### Upgrading, closing, ending"), code("### What was agreed on")
+    configs = await configurations()
+    heard: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set_result(await greet(reader, writer, configs["server_config"]))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        names = {"reader": reader, "writer": writer} | configs
+        found = await execute(upgrade, **names)
+        assert found["farewell"] == b"farewell"
+        assert await heard == [b"STARTTLS\r\n", b"over TLS now\r\n"]
+        seen = await execute(look, **names)
+        assert seen["tls"]["verified"]
+        assert len(seen["token"]) == len(seen["binding"]) == 32
+        assert "example.com" in seen["subject"].rfc4514_string()
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.asyncio
+async def test_the_code_that_fails_says_why(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = code("### Errors")
+    configs = await configurations()
+    async with await aiotls.start_server(
+        handler, "localhost", 0, ssl=configs["server_config"]
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        await execute(block, aiotls=aiotls, port=port, client_config=configs["client_config"])
+    said, hint = capsys.readouterr().out.split("\n", maxsplit=1)
+    assert said.endswith("Hostname mismatch, certificate is not valid for 'localhost'.")
+    assert "example.com" in hint
+
+
+def test_the_table_of_errors_is_true() -> None:
+    section = TEXT[TEXT.index("\n### Errors") :]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", section, re.MULTILINE)
+    carried = {
+        aiotls.CertificateError(aiotls.Alert.BAD_CERTIFICATE, "no"),
+        aiotls.ProtocolError(aiotls.Alert.ILLEGAL_PARAMETER, "no"),
+        aiotls.AlertReceived(40),
+        aiotls.Truncated("no"),
+        aiotls.ECHRejected(None, "example.com"),
+        aiotls.UsageError("no"),
+    }
+    errors = {type(error).__name__: error for error in carried}
+    assert len(rows) == len(errors)
+    for name, carries in rows:
+        error = errors[name]
+        assert isinstance(error, aiotls.TLSError)
+        for word in re.findall(r"`(\w+)`", carries):
+            base = getattr(builtins, word, None)
+            assert isinstance(error, base) if base is not None else hasattr(error, word), word
+
+
+@pytest.mark.asyncio
+async def test_the_code_that_shares_sessions_runs(directory: Path) -> None:
+    redis = pytest.importorskip("redis.asyncio")
+    (block,) = code("### Coming back")
+    configs = await configurations()
+    client = redis.Redis()
+    found = await execute(block, redis=client, config=configs["server_config"])
+    assert found["config"].max_early_data
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_the_code_without_io_runs(directory: Path) -> None:
+    (block,) = code("### Other loops, and none")
+    configs = await configurations()
+    block = block.replace('"localhost"', '"example.com"')
+    found = await execute(block, **configs)
+    assert found["heard"] == b"hello"
+
+
 @pytest.mark.asyncio
 async def test_the_code_in_place_of_ssl_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line for each kind of user, against one server."""
-    streams, blocking, inject, runner = PYTHON[2:]
+    streams, blocking, inject, runner = code("## In place of the standard library's `ssl`")
     authority = Authority.create()
     issued = authority.issue("localhost")
     (tmp_path / "chain.pem").write_bytes(issued.chain_pem)
@@ -85,8 +214,8 @@ async def test_the_code_in_place_of_ssl_runs(
             found["writer"].close()
             await found["writer"].wait_closed()
 
-        def block(code: str, **names: Any) -> dict[str, Any]:
-            return asyncio.run(execute(code, **names))
+        def block(text: str, **names: Any) -> dict[str, Any]:
+            return asyncio.run(execute(text, **names))
 
         await main()
         assert (await asyncio.to_thread(block, blocking))["status"] == 204
@@ -101,10 +230,11 @@ async def test_the_code_in_place_of_ssl_runs(
     assert type(ssl.create_default_context()) is ssl.SSLContext
 
 
-async def execute(code: str, **names: Any) -> dict[str, Any]:
+async def execute(block: str, **names: Any) -> dict[str, Any]:
     """Runs code that awaits; returns its variables."""
-    body = textwrap.indent(code, "    ")
-    exec(f"async def block():\n{body}\n    return locals()", names)  # noqa: S102
+    body = textwrap.indent(block, "    ")
+    given = ", ".join(f"{name}={name}" for name in names)
+    exec(f"async def block({given}):\n{body}\n    return locals()", names)  # noqa: S102
     result: dict[str, Any] = await names["block"]()
     return result
 
