@@ -7,6 +7,7 @@ passes through :func:`.trace.text.clean`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,12 @@ STYLES = {
     "cyan": "36",
 }
 
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+"""What :meth:`Terminal.paint` adds; it takes no room on the screen."""
+
+HANG = 4
+"""How far the rest of a folded line stands in."""
+
 MIN_WIDTH = 40
 DEFAULT_WIDTH = 80
 MAX_WIDTH = 120
@@ -37,6 +44,9 @@ class Terminal:
     width: int = DEFAULT_WIDTH
     color: bool = False
     unicode: bool = False
+    folds: bool = False
+    """Whether lines that are too wide are broken between words. In a pipe or a file they stay
+    whole, for the programs that read them."""
 
     @classmethod
     def of(cls, stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> Terminal:
@@ -51,7 +61,8 @@ class Terminal:
         except ValueError:  # closed
             interactive = False
         width = DEFAULT_WIDTH
-        if interactive or environ.get("COLUMNS", "").isdigit():
+        folds = interactive or environ.get("COLUMNS", "").isdigit()
+        if folds:
             width = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         capable = interactive and environ.get("TERM") != "dumb"
@@ -60,6 +71,7 @@ class Terminal:
             width=max(MIN_WIDTH, min(width, MAX_WIDTH)),
             color=capable and not environ.get("NO_COLOR"),
             unicode=capable and encoding.startswith("utf"),
+            folds=folds,
         )
 
     def paint(self, text: str, *styles: str) -> str:
@@ -72,8 +84,23 @@ class Terminal:
     def line(self, text: str = "") -> None:
         """Writes one line; what the stream's encoding does not have is escaped."""
         encoding = getattr(self.stream, "encoding", None) or "ascii"
-        self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        for part in fold(text, self.width) if self.folds else (text,):
+            self.stream.write(part + "\n")
 
     def flush(self) -> None:
         """Lets what was written leave."""
         self.stream.flush()
+
+
+def fold(text: str, width: int) -> list[str]:
+    """A line in parts of at most *width* columns, broken at spaces; a longer word stays whole."""
+    hang = " " * (len(text) - len(text.lstrip(" ")) + HANG)
+    parts, current = [], ""
+    for word in re.findall(r" *[^ ]+", text):
+        if current and len(ESCAPE.sub("", current + word)) > width:
+            parts.append(current)
+            current = hang + word.lstrip(" ")
+        else:
+            current += word
+    return [*parts, current]

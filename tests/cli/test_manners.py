@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiotls.cli.terminal import ESCAPE, fold
 
 from .conftest import Files, Run, Served, environment
 
@@ -159,13 +163,15 @@ def test_no_color_is_heeded_on_a_terminal(command: str, serve: Serve, files: Fil
     assert "\x1b[" not in plain
 
 
-@pytest.mark.parametrize("command", ["demo", "trace", "check", "cert show", "explain"])
+@pytest.mark.parametrize("command", ANSWERING)
 def test_forty_columns_are_enough(command: str, aiotls: Run, serve: Serve, files: Files) -> None:
+    """But for a word that is longer than that."""
     served = serve("--echo", "--quiet")
     run = aiotls(*about(command, served.port, files), COLUMNS="40")
     assert run.returncode == OK, run.stderr
-    assert "Traceback" not in run.stderr
-    assert run.stdout
+    assert run.stdout + run.stderr
+    for line in (run.stdout + run.stderr).splitlines():
+        assert len(line) <= 40 or " " not in line.strip(), line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -266,3 +272,11 @@ def test_handshakes_beyond_the_limit_are_shed(serve: Serve, files: Files, aiotls
             each.close()
     run = aiotls("connect", f"localhost:{served.port}", "--cafile", files.ca, "--json")
     assert run.returncode in (OK, FAILED)  # as soon as the server has seen that two are gone
+
+
+@given(st.lists(st.text("abc\u00e9", min_size=1, max_size=60)), st.integers(40, 120))
+def test_a_folded_line_has_all_its_words(words: list[str], width: int) -> None:
+    painted = [f"\x1b[1;32m{word}\x1b[0m" if len(word) % 2 else word for word in words]
+    parts = fold("  " + " ".join(painted), width)
+    assert " ".join(parts).split() == painted
+    assert all(len(ESCAPE.sub("", part)) <= width or len(part.split()) == 1 for part in parts)
