@@ -116,8 +116,28 @@ class Accepted(Handshake):
         super().__init__(transport, timeout)
         self.factory = factory
 
+    def opened(self) -> bool:
+        """With :attr:`.ServerConfig.half_rtt` the application's protocol may begin to write."""
+        self.transport._half_open = self
+        self._introduce()
+        return True
+
     def established(self) -> None:
         """Makes the application's protocol, and gives it what has come with the handshake."""
+        transport = self.transport
+        if not self.half_open:
+            self._introduce()
+            transport._start()
+            return
+        transport._deliver_early()  # before it is told that no more will come
+        if hasattr(transport._protocol, "handshake_completed") and not transport._closing:
+            transport._call_protocol("handshake_completed")
+        if not transport._closing:
+            transport._flush()
+        transport._start()
+
+    def _introduce(self) -> None:
+        """Makes the application's protocol, and tells it that it is connected."""
         transport = self.transport
         try:
             protocol = self.factory()
@@ -128,7 +148,6 @@ class Accepted(Handshake):
             transport.abort()
             return
         transport._introduce(protocol)
-        transport._start()
 
     def _fail(self, error: BaseException) -> None:
         below, passed = self.below, error

@@ -130,6 +130,9 @@ class TLSConnection:
         self._early_output = bytes(early_data)
         self._replay = replay
         self._early_input: list[bytes] = []
+        self.early_data_apart = False
+        """On a server: whether 0-RTT data stays where :meth:`read_early_data` gives it, also once
+        the handshake is complete, until :meth:`join_early_data` is called."""
         self._coroutine: Coroutine[Any, None, Established] | None = None
         self._driven = False
         self._result: Established | None = None
@@ -242,10 +245,8 @@ class TLSConnection:
         self._channel = None
         self._coroutine = None
         self.want = None
-        if self._early_input:  # the Finished has shown that it was no replay
-            self._plaintext[:0] = self._early_input
-            self._readable += sum(map(len, self._early_input))
-            self._early_input.clear()
+        if not self.early_data_apart:  # the Finished has shown that it was no replay
+            self.join_early_data()
         if self._early_output and not self.server_side:
             self._send_late(result)
         if self._reader.buffered:
@@ -301,6 +302,18 @@ class TLSConnection:
         data = b"".join(self._early_input)
         self._early_input.clear()
         return data
+
+    @property
+    def early_readable(self) -> int:
+        """How many bytes :meth:`read_early_data` can return now."""
+        return sum(map(len, self._early_input))
+
+    def join_early_data(self) -> None:
+        """What was not read of 0-RTT data is the first that :meth:`read` returns, from now on."""
+        if self._early_input:
+            self._plaintext[:0] = self._early_input
+            self._readable += self.early_readable
+            self._early_input.clear()
 
     def _take_early_data(self, data: bytes) -> None:
         self._early_input.append(data)
@@ -748,6 +761,8 @@ class TLSConnection:
             self._send_alert(AlertLevel.WARNING, Alert.USER_CANCELED)
         self._send_alert(AlertLevel.WARNING, Alert.CLOSE_NOTIFY)
         self.close_notify_sent = True
+        if channel is not None:
+            channel.write_ended = True
 
     def abort(self, alert: Alert = Alert.INTERNAL_ERROR) -> None:
         """Ends the connection with a fatal alert, which is then in :meth:`data_to_send`."""
@@ -861,14 +876,19 @@ class TLSConnection:
 
     @property
     def alpn_protocol(self) -> str | None:
-        """The application protocol that was agreed on (RFC 7301)."""
-        alpn = self._result.alpn if self._result is not None else None
+        """The application protocol that was agreed on (RFC 7301); on a server with
+        :attr:`.ServerConfig.half_rtt` it is known before the handshake is complete.
+        """
+        known = self._result or self._channel
+        alpn = known.alpn if known is not None else None
         return alpn.decode("ascii", "backslashreplace") if alpn is not None else None
 
     @property
     def server_name(self) -> str | None:
         """The name that the client asked for."""
-        return self._result.server_name if self._result is not None else self.server_hostname
+        known = self._result or self._channel
+        name = known.server_name if known is not None else None
+        return name if self._result is not None or self.server_side else self.server_hostname
 
     def export_keying_material(
         self, label: str | bytes, length: int, context: bytes | None = None

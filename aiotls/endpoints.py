@@ -175,7 +175,8 @@ async def create_server(
 
     As ``loop.create_server``, whose other keywords it takes. *ssl* is a
     :class:`ServerConfig`. A client whose handshake fails costs one line in the log
-    ``aiotls``; *protocol_factory* is called when a handshake is complete. *handshake_budget*
+    ``aiotls``; *protocol_factory* is called when a handshake is complete, or half a round trip
+    sooner (:attr:`.ServerConfig.half_rtt`). *handshake_budget*
     bounds what clients may cost before that: ``HandshakeBudget()`` has limits for the open
     internet, and without one there are none but the time-out.
     """

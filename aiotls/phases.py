@@ -228,6 +228,7 @@ class Handshake(Phase):
         "complete",
         "connection",
         "fed",
+        "half_open",
         "reader",
         "slot",
         "task",
@@ -238,6 +239,7 @@ class Handshake(Phase):
     def __init__(self, transport: TLSTransport, timeout: float = HANDSHAKE_TIMEOUT) -> None:
         super().__init__(transport)
         self.connection = transport._connection
+        self.connection.early_data_apart = True
         self.timeout = timeout
         self.slot: Slot | None = None
         self.below: asyncio.Transport | None = None
@@ -246,6 +248,8 @@ class Handshake(Phase):
         self.reader: asyncio.Future[None] | None = None
         self.fed = 0
         self.complete = False
+        self.half_open = False
+        """Whether the application has its connection before the handshake is complete."""
 
     def charge(self, slot: Slot) -> None:
         """Holds the handshake to its part of a budget, which it gives back when it is over."""
@@ -318,8 +322,9 @@ class Handshake(Phase):
         if not self.connection.handshake_complete:
             if error is not None:
                 self._fail(error)
-            else:
-                self._check_bytes()
+                return
+            self._look_for_half()
+            self._check_bytes()
         elif not self.complete:
             self._end()
             self._release()
@@ -330,12 +335,37 @@ class Handshake(Phase):
             if self.below is not None:
                 self._resume(self.below)
                 self.below.set_protocol(records(transport))
+                if not transport.is_reading() and self.half_open:
+                    self.below.pause_reading()
             # What is still to be sent, a client's Finished or a server's tickets, leaves in one
             # send with what the application writes at once, or else by itself when it has had
             # its turn: TLSTransport._start() sees to that.
             self.established()
             if not transport._closing and self.connection.chores:
                 run_chores(transport)
+
+    # -- half a round trip before the end: RFC 8446, section 4.4.4 -----------------------------
+
+    def _look_for_half(self) -> None:
+        """Hands the connection over where all but the client's Finished has been said."""
+        if self.below is None:
+            return
+        if not self.half_open and self.connection.can_write:
+            self.half_open = self.opened()
+        if self.half_open and self.below is not None:
+            self.transport._deliver_early()
+
+    def opened(self) -> bool:
+        """Data may flow before the handshake is complete; whether someone took the transport."""
+        return False
+
+    def leave(self) -> asyncio.Transport | None:
+        """The application has ended its connection before that; returns the transport below."""
+        self._end()
+        self._release()
+        self.connection.close()
+        below, self.below = self.below, None
+        return below
 
     def _check_bytes(self) -> None:
         """All that has arrived was taken, and more is wanted: not if it was too much already.
@@ -379,6 +409,7 @@ class Handshake(Phase):
         if want is not Want.READ:
             return
         if not self.fed:
+            self._look_for_half()
             self._check_bytes()
             self.reader = self.transport._loop.create_future()
             try:
@@ -421,6 +452,7 @@ class Handshake(Phase):
 
     def _end(self) -> None:
         """The timer and the task are not needed any more."""
+        self.transport._half_open = None
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -439,6 +471,7 @@ class Handshake(Phase):
             error = reset
         transport = self.transport
         transport._closing = transport._write_ended = True
+        transport._drop_gathered()
         below, self.below = self.below, None
         if below is None:
             return
@@ -455,6 +488,7 @@ class Handshake(Phase):
         self._end()
         transport = self.transport
         transport._closing = transport._write_ended = True
+        transport._drop_gathered()
         below, self.below = self.below, None
         if below is None:
             return

@@ -41,7 +41,7 @@ from weakref import WeakKeyDictionary
 from .enums import ProtocolVersion
 from .errors import TLSError
 from .inspection import SSLView, cipher_of, peer_certificate
-from .phases import Linger, Phase, detach, run_chores
+from .phases import Handshake, Linger, Phase, detach, run_chores
 
 if TYPE_CHECKING:
     from .config import Config
@@ -72,8 +72,9 @@ WHOLE_SIZE = 1 << 12
 SAME_TURN = 0.001
 """Seconds after which a write is taken to be in a new turn of the loop, whatever else is known."""
 
-_PAUSED, _UNSTARTED = 1, 2
-"""Why opened data is held back: the application paused reading; its caller was not woken yet."""
+_PAUSED, _UNSTARTED, _EARLY = 1, 2, 4
+"""Why opened data is held back: the application paused reading; its caller was not woken yet, or
+the handshake is not complete; 0-RTT data has to go first."""
 
 
 class Context(Protocol):
@@ -142,6 +143,7 @@ class TLSTransport(_FlowControlMixin):
         "_error",
         "_flush_size",
         "_gathering",
+        "_half_open",
         "_held",
         "_hold",
         "_in_callback",
@@ -184,6 +186,8 @@ class TLSTransport(_FlowControlMixin):
         self._direct: Callable[[bytes], None] | None = None
         self._view = receive_buffer(loop)
         self._hold = _UNSTARTED
+        # The handshake, where the application has its transport before that is complete.
+        self._half_open: Handshake | None = None
         self._error: BaseException | None = None
         self._closing = False
         self._lost = False
@@ -275,7 +279,7 @@ class TLSTransport(_FlowControlMixin):
         if self._closing or self._hold & _PAUSED:
             return
         self._set_hold(self._hold | _PAUSED)
-        if self._below is not None:
+        if self._below is not None and self._half_open is None:  # the handshake is not held up
             self._below.pause_reading()
 
     def resume_reading(self) -> None:
@@ -283,10 +287,10 @@ class TLSTransport(_FlowControlMixin):
         if self._closing or not self._hold & _PAUSED:
             return
         self._set_hold(self._hold & ~_PAUSED)
-        if self._below is not None and not self._eof_below:
+        if self._below is not None and not self._eof_below and self._half_open is None:
             self._below.resume_reading()
         connection = self._connection
-        if connection.readable or connection.peer_closed or self._error is not None:
+        if self._hold & _EARLY or connection.readable or connection.peer_closed or self._error:
             self._loop.call_soon(self._deliver)
 
     def _set_hold(self, hold: int) -> None:
@@ -296,11 +300,42 @@ class TLSTransport(_FlowControlMixin):
     def _start(self) -> None:
         """The application knows its transport; what has arrived meanwhile may go to it."""
         if self._hold & _UNSTARTED:
+            if self._connection.early_readable:
+                self._deliver_early()
             self._set_hold(self._hold & ~_UNSTARTED)
             self._deliver()
 
+    def _deliver_early(self) -> None:
+        """Gives 0-RTT data to a protocol that can tell it apart (``early_data_received``); others
+        get it as the first of their data, when the handshake has shown that it is no replay.
+        """
+        connection = self._connection
+        if not connection.early_readable or self._closing:
+            return
+        received = getattr(self._protocol, "early_data_received", None)
+        if received is None:
+            if connection.handshake_complete:
+                connection.join_early_data()
+            return
+        if self._hold & _PAUSED:
+            self._set_hold(self._hold | _EARLY)
+            return
+        self._set_hold(self._hold & ~_EARLY)
+        self._in_callback = True
+        try:
+            received(connection.read_early_data())
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._protocol_failed(error, "early_data_received()")
+        finally:
+            self._in_callback = False
+        self._settle()
+
     def _deliver(self) -> None:
         """Gives the protocol what has been opened, then the end of the data if it has come."""
+        if self._hold & _EARLY:
+            self._deliver_early()
         connection = self._connection
         self._in_callback = True
         try:
@@ -572,12 +607,18 @@ class TLSTransport(_FlowControlMixin):
         """Closes the connection at once; what was not sent yet is lost."""
         self._closing = self._write_ended = True
         self._drop_gathered()
+        if self._half_open is not None:
+            below = self._half_open.leave()
+            if below is not None:
+                below.set_protocol(Linger(self, self._error))
         if self._below is not None:
             self._below.abort()
 
     def _finish(self, error: BaseException | None) -> None:
         """Nothing more will be said: lingers for the peer's FIN, then ends with *error*."""
         self._closing = self._write_ended = True
+        if self._half_open is not None:
+            self._half_open.leave()
         if self._below is not None:
             Linger(self, error).begin(self._below)
 

@@ -107,17 +107,28 @@ class ServerConfig(Config):
 
     max_early_data: int = 0
     """How many bytes of 0-RTT data a client may send, per connection (RFC 8446, section 2.3);
-    0: none. Who records it can replay it, so :attr:`replay_guard` has to be named."""
+    0: none. Who records it can replay it, so :attr:`replay_guard` has to be named. A protocol that
+    has a method ``early_data_received(data)`` gets it there, apart from all other data, and the
+    others as the first of their data, once the client's Finished has shown that it is no replay;
+    sooner with :attr:`half_rtt`."""
 
     replay_guard: ReplayGuard | None = None
     """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""
 
     half_rtt: bool = False
-    """Whether :meth:`.TLSConnection.write` may be called as soon as this side's Finished is on its
-    way in TLS 1.3, half a round trip before the client's has come (RFC 8446, section 4.4.4). Until
-    then nothing says that the client is there: its ClientHello may be a replay. So it goes with
-    no :attr:`client_auth`, and is for greetings and answers to 0-RTT data. It is the engine's own:
-    asyncio's calls hand a connection over when its handshake is complete."""
+    """Whether the application may write as soon as this side's Finished is on its way in TLS 1.3,
+    half a round trip before the client's has come (RFC 8446, section 4.4.4). Until then nothing
+    says that the client is there: its ClientHello may be a replay. So it goes with no
+    :attr:`client_auth`, and is for greetings and answers to 0-RTT data.
+
+    With asyncio, ``create_server`` and ``start_server`` then hand a connection over at that
+    moment. 0-RTT data goes to the protocol's ``early_data_received(data)``, or waits for the
+    client's Finished where the protocol has no such method; ``handshake_completed()`` tells of
+    that, and ``get_extra_info("tls")`` answers from then on. A server's stream has
+    :meth:`~aiotls.streams.StreamReader.read_early_data`. A handshake that fails after all is told
+    by ``connection_lost``. A connection that is closed before it is complete leaves its client
+    without tickets. In the engine it is :meth:`.TLSConnection.write` and
+    :meth:`.TLSConnection.read_early_data`."""
 
     psk: Callable[[bytes], Awaitable[ExternalPsk | None] | ExternalPsk | None] | None = None
     """Looks up a key agreed on elsewhere by the identity that a client offers."""

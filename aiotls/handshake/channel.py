@@ -92,6 +92,11 @@ class Channel:
         """How many bytes of early data a client may still write."""
         self.may_write = False
         """Whether a server's application may write ahead of the client's Finished (4.4.4)."""
+        self.write_ended = False
+        """Whether that application has sent its close_notify, after which nothing may follow."""
+        self.alpn: bytes | None = None
+        self.server_name: str | None = None
+        """What such an application may want to know of the client."""
         self.early_sink: Callable[[bytes], None] = _drop
         """Takes early data that a server has accepted."""
         self._messages = bytearray()

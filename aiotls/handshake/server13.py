@@ -113,6 +113,8 @@ async def server13(
     master = secrets.master()
     application, exporter_secret = application_traffic(channel, master)
     channel.install_write(application.server)
+    server_name = hello.extensions.get(ext.SERVER_NAME)
+    channel.alpn, channel.server_name = alpn, server_name
     channel.may_write = config.half_rtt
     await channel.flush()
 
@@ -122,7 +124,6 @@ async def server13(
         channel.install_read(traffic.client)
 
     # {Certificate*}  {CertificateVerify*}
-    server_name = hello.extensions.get(ext.SERVER_NAME)
     peer = resumed_peer(key)
     if request is not None:
         peer = await verify_client(channel, config, request, server_name, wants_raw)

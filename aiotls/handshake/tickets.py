@@ -39,6 +39,8 @@ async def send_tickets(
         return  # 4.2.9: the client could not use them
     if config.ticket_keys is None and config.session_store is None:
         return
+    if channel.write_ended:
+        return  # 6.1: nothing is sent after close_notify
     peer, now = established.peer, config.clock()
     chain = peer.chain if peer is not None else ()
     lifetime = remaining_lifetime(config, established, now)
