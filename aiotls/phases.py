@@ -117,7 +117,7 @@ class Records(Phase):
         except TLSError as truncated:
             error = truncated
         if self.connection.truncated:
-            logger.warning("%r was cut: it ended without close_notify", transport)
+            logger.info("%r was cut: it ended without close_notify", transport)
         transport._received(error)
         return True  # this side closes when it has said all; RFC 8446, section 6.1
 

@@ -509,11 +509,17 @@ async def test_a_bare_fin_is_truncation(configs: Configs) -> None:
     await client.lost
 
 
-async def test_truncation_can_be_allowed(configs: Configs) -> None:
+async def test_truncation_can_be_allowed(
+    configs: Configs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told in the log all the same; not as a warning, as many clients end so."""
+    caplog.set_level("INFO", "aiotls")
     client, server = await connected(configs[0], configs[1].replace(allow_truncation=True))
     client.transport._below.write_eof()
     assert await server.lost is None
     assert server.events == ["made", "eof", "lost"]
+    (line,) = [r for r in caplog.records if "without close_notify" in r.getMessage()]
+    assert line.levelname == "INFO"
     client.transport.abort()
     await client.lost
 
