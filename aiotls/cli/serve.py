@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import signal
@@ -137,6 +138,12 @@ def make_budget(options: argparse.Namespace) -> HandshakeBudget | None:
     return HandshakeBudget(**given) if given else None
 
 
+def terminal_of(options: argparse.Namespace) -> Terminal:
+    """Where the lines go; what is JSON stays whole on a terminal too."""
+    terminal = Terminal.of(sys.stdout)
+    return dataclasses.replace(terminal, folds=False) if options.json else terminal
+
+
 def line_of(options: argparse.Namespace, text: str, event: str, facts: dict[str, Any]) -> str:
     """A line of output: for people, or with --json for programs."""
     if not options.json:
@@ -148,7 +155,7 @@ def _development_identity(options: argparse.Namespace) -> Identity:
     """A certificate for this machine, made now; its authority is made once and kept."""
     authority, place, made = the_authority()
     names = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *options.name]))
-    terminal = Terminal.of(sys.stdout)
+    terminal = terminal_of(options)
     pem = str(place / "ca.pem")
     if options.json:
         facts = {"authority": pem, "made": made, "names": names}
@@ -184,7 +191,7 @@ def run(options: argparse.Namespace) -> int:
         own = config.replace(ticket_keys=place.ticket_keys)
         return run_async(lambda: Service(root, backend, own, options, place).run())
 
-    terminal = Terminal.of(sys.stdout)
+    terminal = terminal_of(options)
 
     def say(text: str) -> None:
         terminal.line(line_of(options, text, "worker", {}))
@@ -231,7 +238,7 @@ class Service:
         self._options = options
         self._place = place
         self._budget = make_budget(options)
-        self._terminal = Terminal.of(sys.stdout)
+        self._terminal = terminal_of(options)
         self._servers: list[asyncio.Server] = []
         self._clients: set[asyncio.Task[Any]] = set()
         self._broken = False

@@ -61,8 +61,7 @@ class Terminal:
         except ValueError:  # closed
             interactive = False
         width = DEFAULT_WIDTH
-        folds = interactive or environ.get("COLUMNS", "").isdigit()
-        if folds:
+        if interactive or environ.get("COLUMNS", "").isdigit():
             width = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         capable = interactive and environ.get("TERM") != "dumb"
@@ -71,7 +70,7 @@ class Terminal:
             width=max(MIN_WIDTH, min(width, MAX_WIDTH)),
             color=capable and not environ.get("NO_COLOR"),
             unicode=capable and encoding.startswith("utf"),
-            folds=folds,
+            folds=interactive,
         )
 
     def paint(self, text: str, *styles: str) -> str:

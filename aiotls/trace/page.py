@@ -6,6 +6,7 @@ readable without its script, which only links the drawing, the fields and the by
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -18,9 +19,9 @@ from .recorder import Event, Mark, Recorder
 from .text import size
 
 WIDTH, HEIGHT = 860, 420
-LEFT, RIGHT = 150, 470
+LEFT, RIGHT = 100, 540
 """Where the two sides stand in the drawing."""
-LABELS = 500
+LABELS = 570
 """Where the labels begin."""
 LINE = 22
 """The least distance between two labels."""
@@ -50,8 +51,8 @@ def render_page(
         "<ul class=facts>" + "".join(f"<li>{escape(fact)}</li>" for fact in facts) + "</ul>\n",
         _drawing(recorder, moments, left, right),
         "<p class=hint>Click a message to see it byte by byte. Solid: encrypted; dashed: in the "
-        "clear. Times are those of the recording side; slopes come from the time that TCP "
-        "took.</p>\n",
+        "clear. Times are those of the recording side; slopes are half of the shortest round "
+        "trip.</p>\n",
         *_messages(recorder),
     ]
     return _PAGE.format(title=escape(title), style=_STYLE, body="".join(body), script=_SCRIPT)
@@ -74,8 +75,8 @@ def _drawing(recorder: Recorder, moments: Sequence[Event | Mark], left: str, rig
     places = _label_places([TOP + moment.at * scale for moment in moments])
     height = max(height, places[-1] + LINE if places else 0.0)
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="The flights of the '
-        'handshake, drawn to scale">',
+        f'<div class="drawing"><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        'aria-label="The flights of the handshake, drawn to scale">',
         f'<text x="{LEFT}" y="24" class="side">{escape(left)}</text>',
         f'<text x="{RIGHT}" y="24" class="side">{escape(right)}</text>',
         f'<line x1="{LEFT}" y1="{TOP - 12}" x2="{LEFT}" y2="{height - 10:.1f}" class="lane"/>',
@@ -97,7 +98,7 @@ def _drawing(recorder: Recorder, moments: Sequence[Event | Mark], left: str, rig
             continue
         number += 1
         parts.append(_arrow(moment, number, y, label_y, flight * scale, time))
-    parts.append("</svg>\n")
+    parts.append("</svg></div>\n")
     return "".join(parts)
 
 
@@ -110,11 +111,15 @@ def _label_places(wanted: Sequence[float]) -> list[float]:
 
 
 def _one_way(recorder: Recorder) -> float:
-    """Half of the time that TCP needed to connect: about what a message is under way."""
-    for mark in recorder.marks:
-        if mark.text.startswith("TCP"):
-            return mark.at / 2
-    return 0.0
+    """About what a message is under way: half of the shortest time in which something came back.
+
+    TCP's own connecting counts as such a time; the look-up of the name may be part of it.
+    """
+    trips = [mark.at for mark in recorder.marks if mark.text.startswith("TCP")]
+    for earlier, later in itertools.pairwise(recorder.events):
+        if earlier.sent and not later.sent:
+            trips.append(later.at - earlier.at)
+    return min(trips, default=0.0) / 2
 
 
 def _ticks(total: float, scale: float) -> Iterator[str]:
@@ -220,7 +225,9 @@ h1 { font-size: 1.3em; margin-bottom: 0; }
 .verdict { font-weight: bold; margin: .3em 0; }
 .ok { color: var(--in); } .bad { color: var(--bad); }
 .facts { padding-left: 1.2em; margin: .3em 0; }
-svg { width: 100%; max-width: 60em; font: 13px system-ui, sans-serif; fill: currentColor; }
+.drawing { overflow-x: auto; }
+svg { width: 100%; min-width: 48em; max-width: 70em; fill: currentColor; }
+svg { font: 13px system-ui, sans-serif; }
 .side { font-weight: bold; text-anchor: middle; } .tick { text-anchor: end; opacity: .6; }
 .lane { stroke: var(--soft); } .leader { stroke: var(--soft); fill: none; }
 tspan { opacity: .6; }
@@ -233,7 +240,8 @@ a.message { cursor: pointer; } a.message:hover text { text-decoration: underline
 .hint, small { opacity: .7; } small { margin-left: 1em; }
 details { border-top: 1px solid var(--soft); padding: .4em 0; } summary { cursor: pointer; }
 .both { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 1em; }
-@media (max-width: 50em) { .both { grid-template-columns: 1fr; } }
+@media (max-width: 50em) {
+ .both { grid-template-columns: minmax(0, 1fr); } td:first-child { min-width: 6em !important; } }
 table { border-collapse: collapse; font-size: 13px; align-self: start; }
 th { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .1em .4em; overflow-wrap: anywhere; }

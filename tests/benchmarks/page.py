@@ -22,10 +22,13 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2em auto; padding: 0 1em;
        color: #1d2329; background: #fff }
 h1 { font-size: 1.4em } h2 { font-size: 1.05em; margin: 1.6em 0 .3em }
-p, td, th { color: #444c56 } svg { width: 100%; height: auto }
-text { font: 12px system-ui, sans-serif; fill: currentColor } .dim { fill-opacity: .65 }
+p, td, th { color: #444c56 } div { overflow-x: auto }
+svg { width: 100%; min-width: 600px; height: auto }
+text { font: 12px system-ui, sans-serif; fill: currentColor } .dim { fill: #5c6670 }
+.dim { paint-order: stroke; stroke: #fff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
   body { color: #e6e9ec; background: #15191d } p, td, th { color: #aab3bd }
+  .dim { fill: #aab3bd; stroke: #15191d }
 }
 """
 
@@ -94,7 +97,8 @@ def _chart(rows: list[tuple[str, float, str]], goal: float | None = None) -> str
     longest = max(value for _, value, _ in rows) or 1.0
     room = WIDTH - LABEL - TEXT
     height = len(rows) * (BAR + GAP) + GAP
-    parts = [f"<svg viewBox='0 0 {WIDTH} {height}' role=img>"]
+    parts = [f"<div><svg viewBox='0 0 {WIDTH} {height}' role=img>"]
+    labels = []
     for number, (stack, value, text) in enumerate(rows):
         y = GAP + number * (BAR + GAP)
         width = max(1.0, room * value / longest)
@@ -102,6 +106,8 @@ def _chart(rows: list[tuple[str, float, str]], goal: float | None = None) -> str
         parts.append(
             f"<text x='{LABEL - 8}' y='{y + 12}' text-anchor=end>{escape(stack)}</text>"
             f"<rect x='{LABEL}' y='{y}' width='{width:.1f}' height='{BAR}' fill='{colour}'/>"
+        )
+        labels.append(
             f"<text class=dim x='{LABEL + width + 6:.1f}' y='{y + 12}'>{escape(text)}</text>"
         )
     if goal:
@@ -110,5 +116,4 @@ def _chart(rows: list[tuple[str, float, str]], goal: float | None = None) -> str
             f"<line x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{height}' stroke='#c0392b' "
             "stroke-dasharray='3 3'><title>the goal for aiotls</title></line>"
         )
-    parts.append("</svg>")
-    return "".join(parts)
+    return "".join([*parts, *labels, "</svg></div>"])

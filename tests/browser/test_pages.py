@@ -146,6 +146,60 @@ def test_the_drawing_has_room_for_all_its_labels(browser: Chromium, page: Path) 
     assert browser.run("document.documentElement.scrollWidth <= innerWidth") is True
 
 
+@pytest.mark.parametrize("which", ["page", "figures"])
+def test_a_phone_scrolls_the_drawing_and_not_the_page(
+    browser: Chromium, which: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(which)
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.call("Emulation.setDeviceMetricsOverride", **metrics)
+    try:
+        browser.open(path.as_uri())
+        assert browser.run("innerWidth") == 390
+        assert browser.run("document.documentElement.scrollWidth") == 390
+        assert browser.run("document.querySelector('svg').getBoundingClientRect().width") >= 600
+        assert browser.run("getComputedStyle(document.querySelector('svg text')).fontSize >= '12'")
+        if which == "page":
+            browser.run("document.querySelector('details').open = true")
+            assert browser.run("document.documentElement.scrollWidth") == 390
+    finally:
+        browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def luminance(colour: str) -> float:
+    """Of a colour as getComputedStyle has it (WCAG 2, relative luminance)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["page", "figures"])
+def test_text_stands_out_by_day_and_by_night(
+    browser: Chromium, which: str, scheme: str, request: pytest.FixtureRequest
+) -> None:
+    """WCAG 2, 1.4.3: a contrast of 4.5 at least."""
+    path: Path = request.getfixturevalue(which)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.call("Emulation.setEmulatedMedia", features=[feature])
+    try:
+        browser.open(path.as_uri())
+        colours = browser.run(
+            "[...document.querySelectorAll('h1, p, li, summary, text')].map(e => { const s ="
+            " getComputedStyle(e); return e.tagName == 'text' ? s.fill : s.color; })"
+        )
+        paper = browser.run(
+            "(() => { const e = document.createElement('i'); e.style.color = 'Canvas';"
+            " document.body.append(e); const own = getComputedStyle(document.body)"
+            ".backgroundColor; return /, 0\\)$/.test(own) ? getComputedStyle(e).color : own; })()"
+        )
+        for colour in set(colours):
+            brighter, darker = sorted((luminance(colour), luminance(paper)), reverse=True)
+            assert (brighter + 0.05) / (darker + 0.05) >= 4.5, (colour, paper)
+    finally:
+        browser.call("Emulation.setEmulatedMedia", features=[])
+
+
 def test_nothing_goes_wrong_in_the_page(browser: Chromium, page: Path) -> None:
     browser.open(page.as_uri())
     bad = [
@@ -182,8 +236,9 @@ def test_chromium_loads_a_page_over_verified_tls(browser: Chromium, tmp_path: Pa
     )
     try:
         assert server.stdout is not None
-        found = re.search(r" on \S+:(\d+)", server.stdout.readline())
-        assert found
+        first = server.stdout.readline()
+        found = re.search(r" on \S+:(\d+)", first)
+        assert found, first
         result = browser.open(f"https://localhost:{found[1]}/")
         assert "errorText" not in result, result
         assert browser.run("document.title") == "served"
