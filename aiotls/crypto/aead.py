@@ -27,6 +27,10 @@ MAX_FRAGMENT = MAX_PLAINTEXT + 256
 HEADER = struct.Struct(">BBxH")
 """Content type, the first byte of the version, and the length."""
 
+HEADER13 = struct.Struct(">BHH")
+"""Content type, version and length. In TLS 1.3 the version is always 0x0303 (RFC 8446, section
+5.2); what is on the quick ways insists on that, as the others must not."""
+
 
 class Opener(Protocol):
     """Opens the records of one direction."""
@@ -169,38 +173,36 @@ class Opener13:
     def open_run(self, data: memoryview, position: int, into: list[bytes]) -> int:
         """The loop that most bytes pass through: :meth:`open` without a call per record."""
         decrypt, iv, longest, end = self._decrypt, self._iv, self.max_plaintext + 1, len(data)
-        sequence, unpack, append = self.sequence, HEADER.unpack_from, into.append
-        while end - position >= 5:
+        sequence, unpack, append = self.sequence, HEADER13.unpack_from, into.append
+        header, known = b"", -1  # of records of one length the header is made once
+        while (start := position + 5) <= end:
             kind, version, length = unpack(data, position)
-            start = position + 5
             following = start + length
-            if kind != _APPLICATION_DATA or version != 3 or following > end:
+            if kind != _APPLICATION_DATA or version != 0x0303 or following > end:
                 break
-            if length > MAX_FRAGMENT:
-                break
+            if length != known:
+                if length > MAX_FRAGMENT:
+                    break
+                header, known = HEADER13.pack(kind, version, length), length
             try:
-                inner = decrypt(
-                    (iv ^ sequence).to_bytes(12, "big"),
-                    data[start:following],
-                    data[position:start],
-                )
+                inner = decrypt((iv ^ sequence).to_bytes(12), data[start:following], header)
             except InvalidTag:
                 break
             if not 1 < len(inner) <= longest or inner[-1] != _APPLICATION_DATA:
                 break
             append(inner[:-1])
             sequence += 1
-            self.sequence = sequence
             position = following
+        self.sequence = sequence
         return position
 
     def open_one(self, data: Bytes) -> bytes | None:
         """The content of *data* if it is one record of application data, and is right."""
         header, sequence = data[:5], self.sequence
-        if header != (_LENGTH13 + len(data)).to_bytes(5, "big") or sequence + 1 >= self.limit:
+        if header != (_LENGTH13 + len(data)).to_bytes(5) or sequence + 1 >= self.limit:
             return None
         try:
-            inner = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), data[5:], header)
+            inner = self._decrypt((self._iv ^ sequence).to_bytes(12), data[5:], header)
         except InvalidTag:
             return None
         if not 1 < len(inner) <= self.max_plaintext + 1 or inner[-1] != _APPLICATION_DATA:
@@ -255,13 +257,16 @@ class Sealer13:
 
     def seal(self, content_type: int, content: Bytes) -> bytes:
         """Encrypts one record."""
-        inner = b"".join((content, _TYPE[content_type]))
+        if type(content) is bytes:
+            inner = content + _TYPE[content_type]
+        else:
+            inner = b"".join((content, _TYPE[content_type]))
         if self._padding > 1:
             inner += bytes(min(-len(inner) % self._padding, self.max_plaintext + 1 - len(inner)))
-        header = (_HEADER13 + len(inner)).to_bytes(5, "big")
+        header = (_HEADER13 + len(inner)).to_bytes(5)  # big-endian, if nothing is said
         sequence = self.sequence
         self.sequence = sequence + 1
-        return header + self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
+        return header + self._encrypt((self._iv ^ sequence).to_bytes(12), inner, header)
 
     def updated(self) -> Sealer13:
         """The sealer for what follows a KeyUpdate (RFC 8446, section 7.2)."""

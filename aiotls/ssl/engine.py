@@ -345,7 +345,7 @@ class Described(Engine):
 class BufferEngine(Engine):
     """A connection between two ``ssl.MemoryBIO``: ``SSLContext.wrap_bio``."""
 
-    __slots__ = ("_end_told", "incoming", "outgoing")
+    __slots__ = ("_end_told", "_open", "incoming", "outgoing")
 
     def __init__(
         self,
@@ -361,6 +361,8 @@ class BufferEngine(Engine):
         self.incoming = incoming
         self.outgoing = outgoing
         self._end_told = False
+        self._open = False
+        """Whether the handshake is complete, as reading asks each time."""
 
     def do_handshake(self) -> None:
         """Goes on with the handshake; raises SSLWantReadError where the peer has to speak."""
@@ -372,6 +374,7 @@ class BufferEngine(Engine):
             raise errors.translate(connection.error) from None
         if not connection.handshake_complete:
             raise errors.want_read()
+        self._open = True
         self._established()
 
     def _exchange(self) -> None:
@@ -402,21 +405,25 @@ class BufferEngine(Engine):
 
         Raises SSLWantReadError where nothing has come, SSLEOFError where nothing will.
         """
-        connection, incoming = self.connection, self.incoming
+        connection = self.connection
+        if self._open and buffer is None and size >= MAX_PLAINTEXT:
+            # As the event loops' own TLS asks: one record, and then whether there is more.
+            incoming = self.incoming
+            if arrived := incoming.read():
+                try:
+                    data = connection.take_record(arrived)
+                except TLSError:  # it is in connection.error
+                    data = None
+                if data is not None:
+                    return data
+                self._exchange()  # what it led to besides
+            elif not (
+                connection.readable or incoming.eof or connection.peer_closed or connection.error
+            ):
+                raise errors.want_read()
         if not connection.readable:
-            if not connection.handshake_complete:
+            if not self._open:
                 self.do_handshake()
-            elif buffer is None and size >= MAX_PLAINTEXT:
-                # As the event loops' own TLS asks: one record, and then whether there is more.
-                if incoming.pending:
-                    try:
-                        data = connection.take_record(incoming.read())
-                    except TLSError:  # it is in connection.error
-                        data = None
-                    if data is not None:
-                        return data
-                elif not (incoming.eof or connection.peer_closed or connection.error):
-                    raise errors.want_read()
             self._exchange()
             if not connection.readable:
                 if size == 0 and buffer is None:
