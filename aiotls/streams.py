@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .endpoints import create_connection, create_server, create_unix_connection, create_unix_server
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 16
 """How long a line may be, and half of what a reader buffers, in bytes: asyncio's default."""
-
-ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
 
 
 class StreamReader(asyncio.StreamReader):
@@ -167,6 +165,10 @@ class StreamReaderProtocol(asyncio.StreamReaderProtocol):
         return True
 
 
+ClientConnected = Callable[[StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+"""What a server calls for each connection; one that takes asyncio's own StreamReader does."""
+
+
 async def open_connection(
     host: str | None = None,
     port: int | str | None = None,
@@ -240,7 +242,7 @@ def _server_factory(
     loop = asyncio.get_running_loop()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
-        handling = client_connected_cb(reader, writer)
+        handling = client_connected_cb(cast(StreamReader, reader), writer)
         return _watch(handling, writer) if asyncio.iscoroutine(handling) else handling
 
     def factory() -> StreamReaderProtocol:

@@ -12,7 +12,6 @@ import socket
 
 from aiotls.cli.authority import Authority
 from aiotls.openssl import (
-    BIO,
     SSL,
     SSL_ERROR_NONE,
     SSL_ERROR_WANT_READ,
@@ -50,9 +49,10 @@ class Side:
     """An SSL over one end of a pair; the other end is pumped to and from a socket."""
 
     def __init__(self, ssl: SSL, sock: socket.socket) -> None:
-        ret, internal, self.network = BIO_new_bio_pair(SIZE, SIZE)
-        if not ret:
+        ret, internal, network = BIO_new_bio_pair(SIZE, SIZE)
+        if not ret or internal is None or network is None:
             raise SystemExit("no BIO pair")
+        self.network = network
         SSL_set_bio(ssl, internal, internal)
         self.ssl = ssl
         self.sock = sock
@@ -60,7 +60,7 @@ class Side:
 
     def pump(self) -> None:
         """What waits in the pair goes to the socket, and back what there is room for."""
-        network: BIO | None = self.network
+        network = self.network
         if (size := BIO_ctrl_pending(network)) > 0:
             buf = bytearray(size)
             BIO_read(network, buf, size)

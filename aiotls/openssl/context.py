@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 from ..config import ClientConfig, Config, ServerConfig
 from ..identity import Identity
@@ -161,6 +161,10 @@ class _Unraisable:
 # -- making and freeing ----------------------------------------------------------------------------
 
 
+@overload
+def SSL_CTX_new(method: SSL_METHOD) -> SSL_CTX: ...
+@overload
+def SSL_CTX_new(method: None) -> None: ...
 def SSL_CTX_new(method: SSL_METHOD | None) -> SSL_CTX | None:
     """A context for connections of one kind; None for None."""
     if method is None:

@@ -6,7 +6,7 @@ way, and less for a failure or a wish to be called again: SSL_get_error() tells 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from .arguments import check_bio, check_int, input_view, output_view
 from .bio import BIO_new, BIO_set_fd
@@ -39,6 +39,10 @@ from .reasons import (
 # -- making and freeing ----------------------------------------------------------------------------
 
 
+@overload
+def SSL_new(ctx: SSL_CTX) -> SSL: ...
+@overload
+def SSL_new(ctx: None) -> None: ...
 def SSL_new(ctx: SSL_CTX | None) -> SSL | None:
     """A connection with the settings of a context; None for None."""
     if ctx is None:
