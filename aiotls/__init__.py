@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from . import trace as trace
     from .budget import HandshakeBudget
     from .config import (
+        CertificateQuery,
         ClientAuth,
         ClientConfig,
         ClientHelloInfo,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         ServerConfig,
     )
     from .connection import TLSConnection
+    from .delegation import DelegatedCredential
     from .ech import ECHKeys
     from .endpoints import (
         connect_accepted_socket,
@@ -51,22 +53,43 @@ if TYPE_CHECKING:
         Truncated,
         UsageError,
     )
+    from .handshake.auth import Peer
     from .handshake.peek import peek_client_hello
     from .identity import Identity
     from .loop import loop_factory, new_event_loop
-    from .sessions import MemoryReplayGuard
+    from .sessions import (
+        MemoryReplayGuard,
+        MemorySessionCache,
+        MemorySessionStore,
+        ReplayGuard,
+        Session,
+        SessionCache,
+        SessionStore,
+        SingleUseTickets,
+        TicketKey,
+        TicketKeyRing,
+        TicketKeys,
+    )
     from .stream_handshake import do_handshake
-    from .streams import open_connection, open_unix_connection, start_server, start_unix_server
+    from .streams import (
+        StreamReader,
+        open_connection,
+        open_unix_connection,
+        start_server,
+        start_unix_server,
+    )
     from .trust import RevocationLists, TrustStore
 
 __all__ = [
     "Alert",
     "AlertReceived",
     "CertificateError",
+    "CertificateQuery",
     "ClientAuth",
     "ClientConfig",
     "ClientHelloInfo",
     "DecodeError",
+    "DelegatedCredential",
     "ECHKeys",
     "ECHRejected",
     "ExternalPsk",
@@ -74,13 +97,25 @@ __all__ = [
     "Identity",
     "LiveServerConfig",
     "MemoryReplayGuard",
+    "MemorySessionCache",
+    "MemorySessionStore",
     "PassedThrough",
     "Passthrough",
+    "Peer",
     "ProtocolError",
+    "ReplayGuard",
     "RevocationLists",
     "ServerConfig",
+    "Session",
+    "SessionCache",
+    "SessionStore",
+    "SingleUseTickets",
+    "StreamReader",
     "TLSConnection",
     "TLSError",
+    "TicketKey",
+    "TicketKeyRing",
+    "TicketKeys",
     "Truncated",
     "TrustStore",
     "UsageError",
@@ -105,6 +140,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "budget": ("HandshakeBudget",),
     "config": (
+        "CertificateQuery",
         "ClientAuth",
         "ClientConfig",
         "ClientHelloInfo",
@@ -114,6 +150,7 @@ _HOMES = {
         "ServerConfig",
     ),
     "connection": ("TLSConnection",),
+    "delegation": ("DelegatedCredential",),
     "ech": ("ECHKeys",),
     "endpoints": (
         "connect_accepted_socket",
@@ -135,12 +172,31 @@ _HOMES = {
         "Truncated",
         "UsageError",
     ),
+    "handshake.auth": ("Peer",),
     "handshake.peek": ("peek_client_hello",),
     "identity": ("Identity",),
     "loop": ("loop_factory", "new_event_loop"),
-    "sessions": ("MemoryReplayGuard",),
+    "sessions": (
+        "MemoryReplayGuard",
+        "MemorySessionCache",
+        "MemorySessionStore",
+        "ReplayGuard",
+        "Session",
+        "SessionCache",
+        "SessionStore",
+        "SingleUseTickets",
+        "TicketKey",
+        "TicketKeyRing",
+        "TicketKeys",
+    ),
     "stream_handshake": ("do_handshake",),
-    "streams": ("open_connection", "open_unix_connection", "start_server", "start_unix_server"),
+    "streams": (
+        "StreamReader",
+        "open_connection",
+        "open_unix_connection",
+        "start_server",
+        "start_unix_server",
+    ),
     "trust": ("RevocationLists", "TrustStore"),
 }
 _ROOMS = ("enums", "errors", "openssl", "ssl", "trace")

@@ -263,6 +263,21 @@ class MemoryReplayGuard:
             return True
 
 
+class SingleUseTickets:
+    """Takes 0-RTT data once because tickets are good once (RFC 8446, section 8.1).
+
+    ``ServerConfig(max_early_data=16384, session_store=store, replay_guard=SingleUseTickets())``
+
+    For servers with a :attr:`.ServerConfig.session_store`: who sends a ClientHello again finds its
+    session gone. All servers that a client's 0-RTT data could be sent to have to share the store,
+    and its ``take`` has to find and remove in one step, as those of this package do.
+    """
+
+    def first_time(self, token: bytes, lifetime: float) -> bool:
+        """True: the session was still in the store, which gives each once."""
+        return True
+
+
 class MemorySessionCache:
     """A bounded cache in memory; may be used by any number of threads.
 
@@ -359,13 +374,28 @@ class TicketKey:
         return AESGCM(self.key)
 
 
+DAY = 86_400.0
+
+
+def covering(given: float | None, overlap: float, lifetime: float) -> float:
+    """How long old keys have to open, for tickets that live *lifetime* seconds."""
+    if given is not None and given < lifetime:
+        raise UsageError(
+            f"tickets live {lifetime:g} seconds, and with an overlap of {given:g} some would die "
+            "when their key does",
+            hint=f"Give overlap={lifetime:g} to the ticket keys, or none.",
+        )
+    return max(overlap, lifetime)
+
+
 class TicketKeyRing:
     """Ticket keys that take turns.
 
     The newest key seals. After *rotation* seconds another takes its place, and the old one still
     opens until *overlap* seconds later, when the last ticket that it sealed has died: so no
-    ticket dies at a rotation. Give *keys* (newest first) to share a ring between processes; with
-    *rotation* None the keys only change by :meth:`replace`.
+    ticket dies at a rotation. None, the default, is a day, or as long as the tickets of the
+    configurations that use this ring live (:meth:`cover`). Give *keys* (newest first) to share a
+    ring between processes; with *rotation* None the keys only change by :meth:`replace`.
     """
 
     def __init__(
@@ -373,19 +403,27 @@ class TicketKeyRing:
         keys: tuple[TicketKey, ...] = (),
         *,
         rotation: float | None = 43_200,
-        overlap: float = 86_400,
+        overlap: float | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         if rotation is not None and rotation <= 0:
             raise UsageError("rotation is a number of seconds above 0, or None")
         self._rotation = rotation
-        self._overlap = overlap
+        self._given = overlap
+        self._overlap = DAY if overlap is None else overlap
         self._clock = clock
         self._random = random
         self._lock = threading.Lock()
         self._keys: tuple[TicketKey, ...] = ()
         self.replace(keys or (self._fresh(),))
+
+    def cover(self, lifetime: float) -> None:
+        """Has old keys open for *lifetime* seconds after their turn, which tickets live. A
+        :class:`.ServerConfig` calls it. Raises UsageError where a shorter overlap was given.
+        """
+        if self._rotation is not None:
+            self._overlap = covering(self._given, self._overlap, lifetime)
 
     def _fresh(self) -> TicketKey:
         return TicketKey(self._random(16), self._random(32), self._clock())

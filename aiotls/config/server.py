@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +12,18 @@ from typing import Any
 from ..delegation import DelegatedCredential
 from ..ech import ECHKeys
 from ..enums import CertificateType
-from ..errors import UsageError
+from ..errors import CertificateError, UsageError
 from ..identity import Identity, LocalSigner
 from ..sessions import (
     MAX_LIFETIME,
     MemoryReplayGuard,
     ReplayGuard,
     SessionStore,
+    SingleUseTickets,
     TicketKeyRing,
     TicketKeys,
 )
-from ..trust import TrustStore
+from ..trust import TrustStore, check_staple, parse_certificate
 from .base import Config, suspends
 from .psk import ExternalPsk
 from .queries import ClientHelloInfo
@@ -100,7 +102,10 @@ class ServerConfig(Config):
     that are to resume each other's sessions. The default is in memory."""
 
     session_store: SessionStore | None = None
-    """Keeps the sessions' state here instead of in the tickets."""
+    """Keeps the sessions' state here instead of in the tickets: those hold its number then, in TLS
+    1.2 as in TLS 1.3, :attr:`ticket_keys` is not used, and a session is good for one connection. A
+    TLS 1.2 client that takes no tickets gets the number as a session id (RFC 5246, section 7.3),
+    and with ``tickets=0`` they all do."""
 
     ticket_lifetime: int = 7200
     """Seconds, up to seven days (RFC 8446, section 4.6.1)."""
@@ -113,7 +118,8 @@ class ServerConfig(Config):
     sooner with :attr:`half_rtt`."""
 
     replay_guard: ReplayGuard | None = None
-    """What keeps 0-RTT data from being taken twice (RFC 8446, section 8)."""
+    """What keeps 0-RTT data from being taken twice (RFC 8446, section 8): a
+    :class:`.MemoryReplayGuard`, one of one's own, or, with a store, :class:`.SingleUseTickets`."""
 
     half_rtt: bool = False
     """Whether the application may write as soon as this side's Finished is on its way in TLS 1.3,
@@ -177,6 +183,14 @@ class ServerConfig(Config):
                 "0-RTT data can be replayed: max_early_data needs a replay_guard",
                 hint="ServerConfig(max_early_data=16384, replay_guard=aiotls.MemoryReplayGuard())",
             )
+        if isinstance(self.replay_guard, SingleUseTickets) and self.session_store is None:
+            raise UsageError(
+                "tickets are good once only where the server keeps their state: SingleUseTickets "
+                "needs a session_store"
+            )
+        cover = getattr(self.ticket_keys, "cover", None)
+        if cover is not None and self.session_store is None:
+            cover(self.ticket_lifetime)
         if self.half_rtt and ClientAuth(self.client_auth) is not ClientAuth.NONE:
             raise UsageError(
                 "half_rtt and client_auth do not go together: data would leave before it is known "
@@ -207,7 +221,7 @@ class ServerConfig(Config):
             or self.staple is not None
             or any(not isinstance(d.signer, LocalSigner) for d in self.delegations)
             or self.session_store is not None
-            or not isinstance(self.replay_guard, (MemoryReplayGuard, type(None)))
+            or not isinstance(self.replay_guard, (MemoryReplayGuard, SingleUseTickets, type(None)))
             or not isinstance(self.ticket_keys, (TicketKeyRing, type(None)))
             or any(suspends(identity) for identity in self.identities)
         )
@@ -235,7 +249,9 @@ class LiveServerConfig:
     """A server's configuration that may change while it serves: give it as ``ssl=``.
 
     Connections that begin after an :meth:`update` use the new one; those that are there keep what
-    they have. A change is validated first: when it fails, everything stays as it was.
+    they have. A change is validated first: when it fails, everything stays as it was. Beyond what
+    any configuration has to be, new identities have to have certificates that are valid now, and
+    staples that clients will take.
     """
 
     def __init__(self, config: ServerConfig) -> None:
@@ -250,10 +266,33 @@ class LiveServerConfig:
 
     def update(self, **changes: Any) -> ServerConfig:
         """Changes some fields, all at once: ``live.update(identity=...)``. Raises UsageError."""
-        self._config = self._config.replace(**changes)
-        return self._config
+        config = self._config.replace(**changes)
+        now = datetime.datetime.fromtimestamp(config.clock(), datetime.UTC)
+        for identity in config.identities:
+            if identity not in self._config.identities:
+                check_presentable(identity, now)
+        self._config = config
+        return config
 
     def _aiotls_config(self, server_side: bool) -> Config:
         if not server_side:
             raise UsageError("a LiveServerConfig is for servers")
         return self._config
+
+
+def check_presentable(identity: Identity, now: datetime.datetime) -> None:
+    """Raises UsageError for an identity that clients would refuse by its dates, or its staple."""
+    if not identity.chain:
+        return
+    chain = [parse_certificate(der) for der in identity.chain]
+    begins, ends = chain[0].not_valid_before_utc, chain[0].not_valid_after_utc
+    if not begins <= now <= ends:
+        raise UsageError(
+            f"the certificate of {chain[0].subject.rfc4514_string()!r} is valid from "
+            f"{begins:%d %b %Y %H:%M} to {ends:%d %b %Y %H:%M} UTC, which is not now"
+        )
+    if identity.staple is not None and len(chain) > 1:
+        try:
+            check_staple(identity.staple, chain, now)
+        except CertificateError as error:
+            raise UsageError(f"clients would not take the staple: {error}") from error

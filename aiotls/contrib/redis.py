@@ -22,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, UsageError
-from ..sessions import TicketKey, TicketKeyRing
+from ..sessions import DAY, TicketKey, TicketKeyRing, covering
 from ..wire.codec import Reader, Writer
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class RedisTicketKeys:
     """A ring of ticket keys that all who share the database share.
 
     Every *rotation* seconds one of them puts a new key in front; it seals as soon as *spread*
-    seconds have passed, and old ones open until *overlap* seconds after their turn. What is known
-    here is at most *spread* seconds old; a ticket under an unknown key has it looked up at once.
+    seconds have passed, and old ones open until *overlap* seconds after their turn: None is a day,
+    or as long as the tickets of the configurations that use this ring live. What is known here is
+    at most *spread* seconds old; a ticket under an unknown key has it looked up at once.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class RedisTicketKeys:
         *,
         prefix: str = "aiotls:tickets",
         rotation: float = 43_200,
-        overlap: float = 86_400,
+        overlap: float | None = None,
         spread: float = 60,
     ) -> None:
         if not 0 < spread < rotation:
@@ -51,11 +52,16 @@ class RedisTicketKeys:
         self._client = check_client(client)
         self._prefix = prefix
         self._rotation = rotation
-        self._overlap = overlap
+        self._given = overlap
+        self._overlap = DAY if overlap is None else overlap
         self._spread = spread
         self._ring: TicketKeyRing | None = None
         self._fetched = 0.0
         self._lock = asyncio.Lock()
+
+    def cover(self, lifetime: float) -> None:
+        """As :meth:`.TicketKeyRing.cover`."""
+        self._overlap = covering(self._given, self._overlap, lifetime)
 
     async def seal(self, state: bytes) -> bytes:
         """A ticket under the newest key that everyone knows."""

@@ -27,7 +27,7 @@ from ..enums import (
     SignatureScheme,
 )
 from ..errors import CertificateError, ProtocolError, TLSError
-from ..trust import TrustStore, is_pss_only, parse_certificate, shared
+from ..trust import TrustStore, check_staple, is_pss_only, parse_certificate, shared
 from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions, Rows
 from ..wire.messages import (
@@ -41,7 +41,6 @@ from ..wire.messages import (
 )
 from .certificate_type import RAW, X509, accepted_types, shown_as, verify_raw
 from .channel import Channel, resolve
-from .staple import check_staple
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -75,11 +75,16 @@ def offer_types(config: ClientConfig) -> Rows:
     return rows
 
 
-def check_types(config: ClientConfig, answer: Extensions) -> tuple[bool, bool]:
-    """Whether the server shows a raw key and whether it wants one (section 4.2)."""
+def check_types(
+    config: ClientConfig, answer: Extensions, *, resumed: bool = False
+) -> tuple[bool, bool]:
+    """Whether the server shows a raw key and whether it wants one (section 4.2).
+
+    Where a session is *resumed* it shows nothing, and need not say so.
+    """
     shown = _answered(answer, ext.SERVER_CERTIFICATE_TYPE_SELECTED, accepted_types(config))
     wanted = _answered(answer, ext.CLIENT_CERTIFICATE_TYPE_SELECTED, shown_types(config))
-    if shown not in accepted_types(config):
+    if shown not in accepted_types(config) and not resumed:
         raise ProtocolError(
             Alert.UNSUPPORTED_CERTIFICATE,
             "the server shows a certificate, and this client takes raw public keys alone",
@@ -128,6 +133,17 @@ def no_common_type(offered: tuple[int, ...], verb: str) -> ProtocolError:
     )
 
 
+def takes_raw_later(config: ServerConfig, hello: Extensions) -> bool:
+    """The same for a client that is not asked now, and may be after the handshake (RFC 8446,
+    section 4.6.2). RFC 7250 has the type named where a CertificateRequest follows; this one may.
+    """
+    if config.client_auth is not ClientAuth.NONE or ext.POST_HANDSHAKE_AUTH.type not in hello:
+        return False
+    offered = hello.get(ext.CLIENT_CERTIFICATE_TYPE) or ()
+    chosen = next((kind for kind in accepted_types(config) if kind in offered), None)
+    return config.takes_raw_keys and chosen == RAW
+
+
 def takes_raw(config: ServerConfig, hello: Extensions) -> bool:
     """Whether the client, if it is asked, is to show a raw public key."""
     if config.client_auth is ClientAuth.NONE:
@@ -140,12 +156,14 @@ def takes_raw(config: ServerConfig, hello: Extensions) -> bool:
 
 
 def answer_types(config: ServerConfig, hello: Extensions, shows: bool, takes: bool) -> Rows:
-    """The server's rows (section 4.2): the second only where it asks for a certificate."""
+    """The server's rows (section 4.2): the second only where it asks for a certificate, or may
+    later.
+    """
     rows: Rows = []
     if ext.SERVER_CERTIFICATE_TYPE.type in hello:
         rows.append((ext.SERVER_CERTIFICATE_TYPE_SELECTED, RAW if shows else X509))
     asks = config.client_auth is not ClientAuth.NONE
-    if asks and ext.CLIENT_CERTIFICATE_TYPE.type in hello:
+    if (asks or takes) and ext.CLIENT_CERTIFICATE_TYPE.type in hello:
         rows.append((ext.CLIENT_CERTIFICATE_TYPE_SELECTED, RAW if takes else X509))
     return rows
 
@@ -156,9 +174,10 @@ def answer_types_again(config: ServerConfig, chosen: Identity | None, hello: Ext
     """
     identities = config.identities if chosen is None else (chosen,)
     candidates = showable(config, identities, hello)
-    if ext.SERVER_CERTIFICATE_TYPE.type not in hello or not candidates:
-        return []
-    return [(ext.SERVER_CERTIFICATE_TYPE_SELECTED, RAW if candidates[0][1] else X509)]
+    rows: Rows = []
+    if ext.SERVER_CERTIFICATE_TYPE.type in hello and candidates:
+        rows.append((ext.SERVER_CERTIFICATE_TYPE_SELECTED, RAW if candidates[0][1] else X509))
+    return rows
 
 
 # -- keys ------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ async def client13(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     alpn = selected_protocol(offer, extensions.get(ext.ALPN_SELECTED))
     retry_configs = ech.read_retry_configs(offer, extensions)
     accept_limit(channel, offer.config, extensions, 1)
-    takes_raw, shows_raw = check_types(offer.config, extensions) if key is None else (False, False)
+    takes_raw, shows_raw = check_types(offer.config, extensions, resumed=key is not None)
     early = check_acceptance(offer, extensions, key, suite, alpn)
 
     # {CertificateRequest*}  {Certificate}  {CertificateVerify}

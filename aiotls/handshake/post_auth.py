@@ -26,6 +26,7 @@ from ..wire.messages import (
     Finished,
 )
 from . import auth
+from .certificate_type import RAW, X509, accepted_types
 from .server13 import certificate_request
 
 if TYPE_CHECKING:
@@ -95,10 +96,12 @@ class LateAuthentication:
     def request(self) -> CertificateRequest:
         """A new request; UsageError where there can be none."""
         config = self.config
-        if not isinstance(config, ServerConfig) or config.trust is None:
+        if not isinstance(config, ServerConfig) or not (config.trust or config.takes_raw_keys):
             raise UsageError("only a server with trust can ask for a client certificate")
         if self.established.transcript is None:
             raise UsageError("the client does not do post-handshake authentication")
+        if (RAW if self.established.client_shows_raw_key else X509) not in accepted_types(config):
+            raise UsageError("the client shows no raw public keys, and nothing else is taken here")
         if len(self.requests) >= MAX_REQUESTS:
             raise UsageError(f"{MAX_REQUESTS} requests for a certificate are unanswered")
         request = CertificateRequest(config.random(16), certificate_request(config).extensions)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..config import ClientAuth, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
-from ..enums import Alert, EarlyData, NamedGroup, ProtocolVersion
+from ..enums import Alert, CertificateType, EarlyData, NamedGroup, ProtocolVersion
 from ..errors import ProtocolError
 from ..wire import extensions as ext
 from ..wire.extensions import Context, Extensions, Rows
@@ -20,7 +20,7 @@ from ..wire.messages import (
 )
 from . import auth
 from . import ech_server as ech
-from .certificate_type import answer_types, answer_types_again, takes_raw
+from .certificate_type import answer_types, answer_types_again, takes_raw, takes_raw_later
 from .early import judge_early_data, receive_early_data, refuse
 from .established import Established
 from .psk import choose_key, resumed_peer
@@ -97,12 +97,14 @@ async def server13(
     rows = answer_extensions(hello, alpn, credential is None, early_data)
     rows += answer_limit(channel, config, hello.extensions, 1)
     rows += ech.answer(opened, hello)
-    request, wants_raw = None, False
+    request, wants_raw = None, takes_raw_later(config, hello.extensions)
     if credential is None:
         rows += answer_types_again(config, chosen, hello.extensions)
+        if wants_raw:
+            rows.append((ext.CLIENT_CERTIFICATE_TYPE_SELECTED, CertificateType.RAW_PUBLIC_KEY))
         channel.send(EncryptedExtensions(Extensions.build(rows)))
     else:
-        wants_raw = takes_raw(config, hello.extensions)
+        wants_raw = wants_raw or takes_raw(config, hello.extensions)
         rows += answer_types(config, hello.extensions, credential.raw, wants_raw)
         channel.send(EncryptedExtensions(Extensions.build(rows)))
         if config.client_auth is not ClientAuth.NONE:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from .certificates import is_pss_only, parse_certificate, shared
 from .names import check_name
 from .revocation import RevocationLists
+from .staple import check_staple
 from .store import TrustStore
 
 __all__ = [
     "RevocationLists",
     "TrustStore",
     "check_name",
+    "check_staple",
     "is_pss_only",
     "parse_certificate",
     "shared",

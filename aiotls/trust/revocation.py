@@ -89,6 +89,8 @@ def what_is_wrong(
         valid = False
     if not valid:
         return refuse(8, "CRL signature failure")
+    if not may_sign_lists(issuer):
+        return refuse(35, "key usage does not include CRL signing")
     if any(
         extension.critical and extension.oid != ExtensionOID.CRL_NUMBER
         for extension in revoked.extensions
@@ -100,6 +102,16 @@ def what_is_wrong(
     if revoked.next_update_utc is not None and now > revoked.next_update_utc:
         return refuse(12, "CRL has expired")
     return None
+
+
+def may_sign_lists(issuer: x509.Certificate) -> bool:
+    """RFC 5280, section 6.3.3 (f): cRLSign, where there is a key usage at all."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
+    except ValueError:  # what cannot be read allows nothing
+        return False
 
 
 def refuse(

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig, endpoints, streams
-from aiotls.sessions import MemoryReplayGuard
+from aiotls import (
+    ClientConfig,
+    Identity,
+    LiveServerConfig,
+    ServerConfig,
+    UsageError,
+    endpoints,
+    streams,
+)
+from aiotls.sessions import MemoryReplayGuard, TicketKeyRing
 
 from . import pki
 from .peers import HOST, echo, serving_streams
@@ -215,6 +223,42 @@ async def test_early_data_goes_ahead_of_the_handshake(
             writer.close()
             await writer.wait_closed()
     assert taken == [False, True]
+
+
+async def test_a_live_listener_changes_its_certificate_or_keeps_it(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """New connections see the new one, old ones go on, and what is wrong changes nothing."""
+    live = LiveServerConfig(server_config)
+    client = client_config.replace(session_cache=None)
+    second = Identity.from_pem(pki.leaf("localhost", "127.0.0.1", "other").pem)
+    stranger = pki.leaf("elsewhere")
+    opened = []
+
+    async def shown(port: int) -> bytes:
+        reader, writer = await streams.open_connection(HOST, port, ssl=client)
+        opened.append((reader, writer))
+        found: bytes = writer.get_extra_info("ssl_object").getpeercert(True)
+        return found
+
+    server = await streams.start_server(echo, HOST, 0, ssl=live)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await shown(port) == server_config.identities[0].chain[0]
+        live.update(identity=second)
+        assert await shown(port) == second.chain[0]
+        with pytest.raises(UsageError):
+            live.update(identity=Identity([stranger.certificate], pki.leaf("localhost").key))
+        with pytest.raises(UsageError):
+            live.update(identity=server_config.identities[0], ticket_lifetime=0)
+        with pytest.raises(UsageError):
+            live.update(identity=second.with_staple(b""), ticket_keys=TicketKeyRing(overlap=1))
+        assert await shown(port) == second.chain[0]
+        for reader, writer in opened:
+            writer.write(b"still here")
+            assert await reader.readexactly(10) == b"still here"
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_a_client_is_asked_for_its_certificate_later(

@@ -31,7 +31,7 @@ def staple(
     by: certificates.Issued | None = None,
     algorithm: Any = None,
     begins: datetime.datetime = NOW - HOUR,
-    ends: datetime.datetime = NOW + HOUR,
+    ends: datetime.datetime | None = NOW + HOUR,
     responder: ocsp.OCSPResponderEncoding = ocsp.OCSPResponderEncoding.HASH,
 ) -> bytes:
     issuer = certificates.authority()
@@ -122,6 +122,17 @@ def test_a_bad_staple_ends_the_handshake(
     pair = connect(client.replace(max_version=version), stapling(server, staple(**options)))
     assert isinstance(pair.client_error, CertificateError)
     assert pair.client_error.alert == alert
+
+
+def test_a_staple_that_does_not_end_is_good_for_a_day(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 6960, section 4.2.2.1: newer information is always there, so old information is none."""
+    client = client.replace(session_cache=None)
+    connect(client, stapling(server, staple(ends=None))).check()
+    pair = connect(client, stapling(server, staple(begins=NOW - 25 * HOUR, ends=None)))
+    assert isinstance(pair.client_error, CertificateError)
+    assert pair.client_error.alert == Alert.BAD_CERTIFICATE_STATUS_RESPONSE
 
 
 def test_a_staple_that_is_no_staple(client: ClientConfig, server: ServerConfig) -> None:

@@ -17,6 +17,7 @@ from aiotls import (
 )
 from aiotls.enums import Alert, EarlyData, ExtensionType, NamedGroup, ProtocolVersion
 from aiotls.handshake.early import AGE_TOLERANCE
+from aiotls.sessions import MemorySessionStore, SingleUseTickets
 from aiotls.wire.messages import EncryptedExtensions, Finished, Message, NewSessionTicket
 from tests import certificates
 from tests.engine.pair import Mutation, Pair, connect, mutate
@@ -189,6 +190,23 @@ def test_a_replay(client: ClientConfig, server: ServerConfig, guard: Guard) -> N
     connect(client, server).check()
     guard.answer = False
     assert told(early(client, server)) == (EarlyData.PEER_DECLINED, EarlyData.REPLAYED)
+
+
+def test_a_ticket_that_is_good_once_is_a_guard(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 8.1: who sends it again finds it used up."""
+    with pytest.raises(UsageError, match="session_store"):
+        server.replace(replay_guard=SingleUseTickets())
+    server = server.replace(replay_guard=SingleUseTickets(), session_store=MemorySessionStore())
+    connect(client, server).check()
+    sent = TLSConnection(client, "localhost", early_data=b"early")
+    flight = sent.data_to_send() + sent.data_to_send()
+    outcomes = []
+    for _ in range(2):
+        accepting = TLSConnection(server.replace(half_rtt=True))
+        accepting.receive_data(flight)
+        accepting.data_to_send()
+        outcomes.append(accepting.read_early_data())
+    assert outcomes == [b"early", b""]
 
 
 def test_a_key_agreed_on_elsewhere(client: ClientConfig, server: ServerConfig) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from cryptography.x509 import ocsp
 
-from aiotls import ClientConfig, ExternalPsk, ProtocolError, ServerConfig, UsageError
+from aiotls import ClientConfig, ExternalPsk, Identity, ProtocolError, ServerConfig, UsageError
 from aiotls.config import LiveServerConfig
 from aiotls.enums import Alert
 from aiotls.wire.messages import ClientHello, Message
 from tests import certificates
 from tests.engine.pair import connect
+from tests.engine.test_certificates import staple
 
 KEY = ExternalPsk(b"device 17", b"0123456789abcdef0123456789abcdef")
 
@@ -119,6 +121,31 @@ def test_a_live_configuration_changes_at_once_or_not_at_all(
     with pytest.raises(UsageError):
         live.update(identity=server.identity, tickets=99)
     assert live.config is before
+
+
+def test_what_clients_would_not_take_does_not_replace_what_they_do(server: ServerConfig) -> None:
+    """A certificate whose time is over, or has not come, and a staple that is none, or is old."""
+    live = LiveServerConfig(server)
+    day, now = certificates.DAY, certificates.NOW
+    over = certificates.leaf("localhost", begins=now - 9 * day, ends=now - day).identity
+    early = certificates.leaf("localhost", begins=now + day, ends=now + 9 * day).identity
+    good = certificates.leaf("localhost")
+    chained = Identity([good.der, certificates.authority().der], good.key)
+    hour = certificates.DAY / 24
+    wrong = [
+        over,
+        early,
+        chained.with_staple(b"nonsense"),
+        chained.with_staple(staple(begins=now - 5 * hour, ends=now - 2 * hour)),
+        chained.with_staple(staple(of=certificates.leaf("elsewhere"))),
+        chained.with_staple(staple(status=ocsp.OCSPCertStatus.REVOKED)),
+    ]
+    for identity in wrong:
+        with pytest.raises(UsageError):
+            live.update(identity=identity)
+        assert live.config is server
+    live.update(identity=chained.with_staple(staple()))
+    assert live.config.identities[0].staple is not None
 
 
 @pytest.mark.parametrize("version", [0x0303, 0x0304])

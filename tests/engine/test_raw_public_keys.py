@@ -438,6 +438,52 @@ def test_a_shown_key_is_asked_for_after_the_handshake_too(
     assert peer.raw_public_key == alone.raw_public_key
 
 
+@pytest.mark.parametrize("trusting", [False, True])
+def test_a_key_may_be_asked_for_after_the_handshake_alone(
+    client: ClientConfig, server: ServerConfig, trusting: bool
+) -> None:
+    """RFC 7250, section 4.2: the type is named where a CertificateRequest follows, and this one
+    does, later (RFC 8446, section 4.6.2); also where a session is resumed.
+    """
+    alone = key(3)
+    client = client.replace(identity=alone, post_handshake_auth=True)
+    trust = certificates.authority().trust if trusting else None
+    server = server.replace(raw_public_keys=[alone.raw_public_key], trust=trust)
+    for resumed in (False, True):
+        pair = connect(client, server).check()
+        assert pair.client.established is not None
+        assert pair.client.established.resumed is resumed
+        assert pair.server.peer is None
+        pair.server.request_certificate()
+        pair.pump()
+        peer = pair.check().server.peer
+        assert peer is not None
+        assert peer.raw_public_key == alone.raw_public_key
+
+
+def test_a_type_for_later_is_not_named_to_who_will_not_be_asked(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    alone = key(3)
+    named = []
+
+    def note(message: Message) -> Message:
+        if isinstance(message, EncryptedExtensions):
+            named.append(ExtensionType.CLIENT_CERTIFICATE_TYPE in message.extensions)
+        return message
+
+    client = client.replace(identity=alone)
+    takes = server.replace(raw_public_keys=[alone.raw_public_key])
+    connect(client, takes, server_sends=note).check()  # no post_handshake_auth
+    asked = client.replace(post_handshake_auth=True)
+    connect(asked, server, server_sends=note).check()  # no keys that would be taken
+    other = asked.replace(identity=certificates.leaf("client").identity)
+    pair = connect(other, takes, server_sends=note).check()  # shows a certificate
+    with pytest.raises(UsageError, match="raw public keys"):
+        pair.server.request_certificate()
+    assert named == [False, False, False]
+
+
 def test_a_key_that_is_shared_goes_without_types(version: ProtocolVersion) -> None:
     """Whoever has an external key shows no certificate, and need not agree on a type of one."""
     shared = ExternalPsk(b"a key", bytes(32))

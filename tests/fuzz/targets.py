@@ -22,7 +22,6 @@ from aiotls.delegation import DelegatedCredential
 from aiotls.ech import ECHConfig, ECHKeys, choose_config, parse_config_list
 from aiotls.enums import NamedGroup, SignatureScheme
 from aiotls.errors import ProtocolError
-from aiotls.handshake import staple as ocsp
 from aiotls.handshake.ech import Sealed
 from aiotls.handshake.ech_server import read_inner
 from aiotls.handshake.post_auth import MAX_REQUESTS
@@ -30,6 +29,7 @@ from aiotls.record import RecordReader
 from aiotls.sessions import Session
 from aiotls.trace.dissect import dissect
 from aiotls.trust import RevocationLists
+from aiotls.trust import staple as ocsp
 from aiotls.wire import messages as msg
 from aiotls.wire.codec import Writer
 from aiotls.wire.extensions import EXTENSIONS, Extensions

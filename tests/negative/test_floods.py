@@ -31,9 +31,9 @@ from aiotls.handshake.channel import MAX_IGNORED_RECORDS
 from aiotls.handshake.offer import MAX_COOKIE
 from aiotls.handshake.post_auth import MAX_ANSWERS
 from aiotls.handshake.selection import choose_group
-from aiotls.handshake.staple import MAX_RESPONDERS, check_staple
 from aiotls.handshake.tickets import MAX_TICKET
 from aiotls.sessions import MAX_LIFETIME, MemoryReplayGuard, MemorySessionCache, Session
+from aiotls.trust.staple import MAX_RESPONDERS, check_staple
 from aiotls.wire import extensions as ext
 from aiotls.wire.extensions import Extensions, KeyShareEntry
 from aiotls.wire.messages import (

@@ -95,6 +95,25 @@ CASES: dict[str, tuple[list[Any], int, Alert]] = {
 }
 
 
+def test_an_issuer_has_to_be_allowed_to_sign_lists() -> None:
+    """RFC 5280, section 6.3.3 (f); one without any key usage may."""
+    for usage, allowed in (("key_cert_sign", "crl_sign"), True), (("key_cert_sign",), False):
+        middle = certificates.intermediate("of lists", usage=usage)
+        leaf = certificates.leaf("localhost", issuer=middle)
+        chain = [leaf.certificate, middle.certificate, ROOT.certificate]
+        lists = RevocationLists([revocation_list(middle), revocation_list(ROOT)])
+        if allowed:
+            lists.check(chain, NOW)
+            continue
+        with pytest.raises(CertificateError) as caught:
+            lists.check(chain, NOW)
+        assert caught.value.verify_code == 35
+    middle = certificates.intermediate("without", usage=None)
+    leaf = certificates.leaf("localhost", issuer=middle)
+    chain = [leaf.certificate, middle.certificate, ROOT.certificate]
+    RevocationLists([revocation_list(middle), revocation_list(ROOT)]).check(chain, NOW)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_chain_is_refused(name: str) -> None:
     lists, code, alert = CASES[name]

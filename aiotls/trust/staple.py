@@ -19,6 +19,10 @@ from ..errors import CertificateError
 TOLERANCE = datetime.timedelta(minutes=5)
 """By how much clocks may differ."""
 
+UNDATED = datetime.timedelta(days=1)
+"""How old a response may be that does not say when the next one is due, and so could be shown for
+ever after the certificate was revoked."""
+
 MAX_RESPONDERS = 4
 """Certificates in a response that are looked at; each may cost two verifications."""
 
@@ -84,7 +88,7 @@ def _judge(single: ocsp.OCSPSingleResponse | None, now: datetime.datetime) -> st
         return "the OCSP response is about another certificate"
     if single.this_update_utc - TOLERANCE > now:
         return "the OCSP response is from the future"
-    if single.next_update_utc is not None and single.next_update_utc + TOLERANCE < now:
+    if (single.next_update_utc or single.this_update_utc + UNDATED) + TOLERANCE < now:
         return "the OCSP response is out of date"
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         raise CertificateError(
