@@ -144,12 +144,14 @@ class Row:
         """One number per round; empty where the stack did not take part, or has no such number."""
         return [result[key] for result in self.rounds.get(entry, ()) if key in result]
 
-    def ratios(self, entry: Entry, other: Entry, floor: Entry | None = None) -> list[float]:
+    def ratios(
+        self, entry: Entry, other: Entry, floor: Entry | None = None, key: str = "cpu"
+    ) -> list[float]:
         """*entry* against *other*, round by round; with *floor*, what each takes beyond that."""
-        ours, theirs = self.values(entry), self.values(other)
+        ours, theirs = self.values(entry, key), self.values(other, key)
         if not ours or not theirs:
             return []
-        below = self.values(floor) if floor is not None else [0.0] * len(ours)
+        below = self.values(floor, key) if floor is not None else [0.0] * len(ours)
         pairs = zip(ours, theirs, below, strict=False)
         return [(our - low) / (their - low) for our, their, low in pairs if their > low]
 

@@ -47,16 +47,22 @@ class Line:
 
     ratios: dict[str, dict[str, Ratio]]
     """Of each stack, to ``ssl``, to ``aiofastnet``, and ``above tcp`` (beyond plain TCP, to what
-    ssl takes beyond it)."""
+    ssl takes beyond it); ``p99`` is the time that one in a hundred takes, to that with ssl."""
 
     goal: float | None
     goal_fast: float | None
+    goal_drop_in: float | None
 
     def met(self, stack: str = "aiotls") -> bool | None:
         """Whether the goals are reached; None where there are none."""
+        goals: dict[str, float | None]
+        if stack == "aiotls":
+            goals = {"ssl": self.goal, "aiofastnet": self.goal_fast, "p99": self.goal}
+        else:
+            goals = {"ssl": self.goal_drop_in} if stack == "aiotls.ssl" else {}
         verdicts = [
             ratio.middle <= goal
-            for other, goal in (("ssl", self.goal), ("aiofastnet", self.goal_fast))
+            for other, goal in goals.items()
             if goal is not None and (ratio := self.ratios.get(stack, {}).get(other)) is not None
         ]
         return all(verdicts) if verdicts else None
@@ -75,12 +81,14 @@ def lines(row: Row) -> list[Line]:
                 "above tcp": Ratio.of(row.ratios(entry, ("ssl", loop), ("tcp", loop)))
                 if ("tcp", loop) in row.rounds
                 else None,
+                "p99": Ratio.of(row.ratios(entry, ("ssl", loop), key="p99")),
             }
             ratios[entry[0]] = {name: ratio for name, ratio in found.items() if ratio is not None}
         micros = {entry[0]: 1e6 * median(row.values(entry)) for entry in entries}
         goals = row.work.goals
         uvloop = loop == "uvloop"
-        made.append(Line(row.work.name, loop, micros, ratios, goals[uvloop], goals[2 + uvloop]))
+        reached = (goals[uvloop], goals[2 + uvloop], row.work.goal_drop_in)
+        made.append(Line(row.work.name, loop, micros, ratios, *reached))
     return made
 
 
@@ -95,15 +103,14 @@ def table(row: Row) -> str:
                 ratio = ratios.get(other)
                 cells.append(f"{other} {ratio}" if ratio is not None else "")
             if late := row.values((stack, line.loop), "p99"):
-                cells.append(f"p99 {1e6 * median(late):.0f}")
-            goal = _goal(line) if stack == "aiotls" else ""
+                ratio = ratios.get("p99")
+                cells.append(f"p99 {1e6 * median(late):.0f}, of ssl's {ratio or '-'}")
+            goal = _VERDICTS[line.met(stack)]
             text.append("  ".join(f"{cell:29}" for cell in cells).rstrip() + goal)
     return "\n".join(text)
 
 
-def _goal(line: Line) -> str:
-    met = line.met()
-    return "" if met is None else "  reached" if met else "  SHORT"
+_VERDICTS = {None: "", True: "  reached", False: "  SHORT"}
 
 
 def machine() -> dict[str, Any]:

@@ -24,7 +24,13 @@ from aiotls.bench.settings import SUITES, Settings
 from . import footprint, page
 
 VARIANTS = (("TLS 1.2", "1.2", "aes128"), ("AES-256", "1.3", "aes256"))
-VARIED = ("bulk, writes of 16 KiB", "full handshake, verified")
+MOST_MEMORY, PART_OF_FASTNET = 8.0, 0.25
+"""KiB of an idle connection on each side, and its part of what aiofastnet takes."""
+
+MOST_POINTS = 10
+"""What many live connections may add to a request, in percent, beyond what they add over TCP."""
+
+VARIED = ("bulk, writes of 16 KiB", "request and response, 100 B", "full handshake, verified")
 
 
 def arguments() -> argparse.Namespace:
@@ -112,7 +118,7 @@ class Suite:
         """The same for another version and another cipher, where these make a difference."""
         for name, version, suite in VARIANTS:
             rows = [
-                replace(work, name=f"{work.name}, {name}", goals=(None,) * 4)
+                replace(work, name=f"{work.name}, {name}", goals=(None,) * 4, goal_drop_in=None)
                 for work in works.WORKS
                 if work.name in VARIED and self.chosen(f"{work.name}, {name}")
             ]
@@ -124,13 +130,24 @@ class Suite:
 
     def memory(self) -> None:
         count = self.options.connections
-        print(f"idle memory: KiB for each of {count} connections, by side")
+        print(f"idle memory: KiB for each of {count} connections, beyond what plain TCP takes")
         found = self.result["memory"] = []
+        above: dict[tuple[str, str], list[float]] = {}
         for line in footprint.memory(self.entries, self.settings, count):
             found.append(line)
             stack, loop = line["entry"]
-            client, server = line["client"] / 1024, line["server"] / 1024
-            print(f"  {loop:8}{stack:12} client {client:7.1f}  server {server:7.1f}", flush=True)
+            floor = [0.0, 0.0] if stack == "tcp" else above.get(("tcp", loop), [0.0, 0.0])
+            sides = [line["client"] / 1024 - floor[0], line["server"] / 1024 - floor[1]]
+            above[stack, loop] = sides
+            text = f"  {loop:8}{stack:12} client {sides[0]:7.1f}  server {sides[1]:7.1f}"
+            if stack == "aiotls":
+                met = max(sides) <= MOST_MEMORY
+                if fast := above.get(("aiofastnet", loop)):
+                    part = max(ours / theirs for ours, theirs in zip(sides, fast, strict=True))
+                    text += f"  of aiofastnet's {part:.2f}"
+                    met = met and part <= PART_OF_FASTNET
+                text += "  reached" if met else "  SHORT"
+            print(text, flush=True)
 
     def imports(self) -> None:
         times = footprint.imports(3 * self.options.rounds, self.settings)
@@ -145,22 +162,29 @@ class Suite:
 
     def live(self) -> None:
         counts = [int(count) for count in self.options.live.split(",")]
-        wanted = {"tcp", "ssl", "aiotls"}
-        entries = [entry for entry in self.entries if entry[0] in wanted]
+        entries = [entry for entry in self.entries if entry[0] in ("tcp", "ssl", "aiotls")]
         visits = max(20, round(2000 * self.options.scale))
+        rounds = 3 * self.options.rounds
         print("live connections: microseconds of CPU to open one, and for a request on one")
-        print("  (in brackets: beside the same with the fewest)")
+        print(f"  (in brackets: beside the same with {counts[0]}, round by round)")
         found = self.result["live"] = []
-        fewest: dict[tuple[str, str], dict[str, Any]] = {}
-        for line in footprint.live(entries, self.settings, counts, self.options.rounds, visits):
+        floors: dict[tuple[str, int], list[float]] = {}
+        for line in footprint.live(entries, self.settings, counts, rounds, visits):
             found.append(line)
             stack, loop = line["entry"]
-            first = fewest.setdefault(line["entry"], line)
-            cells = [
-                f"{what} {1e6 * line[what]:8.1f} ({line[what] / first[what]:4.2f})"
-                for what in ("open", "request")
-            ]
-            print(f"  {loop:8}{stack:12}{line['connections']:7} {'  '.join(cells)}", flush=True)
+            count, growth = line["connections"], line["growth"]
+            text = f"  {loop:8}{stack:12}{count:7}  open {1e6 * line['open']:8.1f}"
+            text += f"  request {1e6 * line['request']:7.1f}  {report.Ratio.of(growth)}"
+            if stack == "tcp":
+                floors[loop, count] = growth
+            elif count > counts[0] and (loop, count) in floors:
+                pairs = zip(growth, floors[loop, count], strict=True)
+                points = 100 * median(ours - floor for ours, floor in pairs)
+                line["points"] = points
+                text += f"  {points:+.0f} points to tcp"
+                if stack == "aiotls":
+                    text += "  reached" if points <= MOST_POINTS else "  SHORT"
+            print(text, flush=True)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -12,6 +12,9 @@ from aiotls.bench.contest import Couple, Entry, contestants
 from aiotls.bench.settings import Settings
 
 MOST_OF_OPENSSL = 2_000
+
+Place = tuple[Entry, int]
+"""A stack and a loop, and how many connections are held."""
 
 
 def memory(entries: Iterable[Entry], settings: Settings, count: int) -> Iterator[dict[str, Any]]:
@@ -32,26 +35,50 @@ def memory(entries: Iterable[Entry], settings: Settings, count: int) -> Iterator
 
 
 def live(
-    entries: Iterable[Entry], settings: Settings, counts: Iterable[int], rounds: int, visits: int
+    entries: Iterable[Entry],
+    settings: Settings,
+    counts: Sequence[int],
+    rounds: int,
+    visits: int,
 ) -> Iterator[dict[str, Any]]:
-    """CPU seconds for opening a connection, and for a request, while so many others are open."""
-    everyone = list(entries)
-    for count in counts:
+    """CPU seconds for opening a connection, and for a request, while so many others are open.
+
+    Those of one loop take turns, the few connections and the many, so that whatever else the
+    machine does hits all alike: ``growth`` has for each round what a request costs beside what
+    it costs with the fewest.
+    """
+    entries = list(entries)
+    for loop in dict.fromkeys(loop for _, loop in entries):
         # OpenSSL's share of ten thousand would be gigabytes.
-        entries = [e for e in everyone if e[0] != "ssl" or count <= MOST_OF_OPENSSL]
-        with contestants(Couple, entries, settings) as couples:
-            opened = {c.entry: c.measure("hold", count, 100, finish=False) for c in couples}
-            requests: dict[Entry, list[float]] = {entry: [] for entry in entries}
-            for _ in range(rounds):
-                for couple in couples:
+        places = [
+            (entry, count)
+            for entry in entries
+            for count in counts
+            if entry[1] == loop and (entry[0] != "ssl" or count <= MOST_OF_OPENSSL)
+        ]
+        with contestants(Couple, [entry for entry, _ in places], settings) as couples:
+            everyone = list(zip(places, couples, strict=True))
+            opened = {
+                place: couple.measure("hold", place[1], 100, finish=False)["cpu"]
+                for place, couple in everyone
+            }
+            costs: dict[Place, list[float]] = {place: [] for place in places}
+            for number in range(rounds + 1):
+                turn = number % len(everyone)
+                for place, couple in (*everyone[turn:], *everyone[:turn]):
                     result = couple.measure("visit", visits, 100, finish=False)
-                    requests[couple.entry].append(result["cpu"])
-        for entry in entries:
+                    if number:
+                        costs[place].append(result["cpu"])
+        for entry, count in places:
             yield {
                 "entry": entry,
                 "connections": count,
-                "open": opened[entry]["cpu"],
-                "request": median(requests[entry]),
+                "open": opened[entry, count],
+                "request": median(costs[entry, count]),
+                "growth": [
+                    many / few
+                    for many, few in zip(costs[entry, count], costs[entry, counts[0]], strict=True)
+                ],
             }
 
 
