@@ -1,0 +1,225 @@
+"""Records that no peer may send: RFC 8446, sections 5 and 6; RFC 5246, sections 7.1 and 7.2."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiotls import ClientConfig, ServerConfig, TLSConnection
+from aiotls.enums import Alert, ContentType, NamedGroup, ProtocolVersion
+from aiotls.errors import ProtocolError, Truncated
+from aiotls.handshake.channel import MAX_WARNINGS
+from aiotls.sessions import MemoryReplayGuard
+from tests.engine.pair import Pair, connect
+
+HANDSHAKE, ALERT, CCS, DATA = (
+    ContentType.HANDSHAKE,
+    ContentType.ALERT,
+    ContentType.CHANGE_CIPHER_SPEC,
+    ContentType.APPLICATION_DATA,
+)
+TLS12 = ProtocolVersion.TLSv1_2
+WARNING, FATAL = b"\1", b"\2"
+
+
+def record(kind: int, content: bytes, version: bytes = b"\3\3") -> bytes:
+    return bytes([kind]) + version + len(content).to_bytes(2, "big") + content
+
+
+def split(stream: bytes) -> list[bytes]:
+    """The records of a stream, whole."""
+    found = []
+    while stream:
+        end = 5 + int.from_bytes(stream[3:5], "big")
+        found.append(stream[:end])
+        stream = stream[end:]
+    return found
+
+
+def refusal(connection: TLSConnection, *records: bytes) -> ProtocolError:
+    """How the connection ends over these records, given to it one by one."""
+
+    def give() -> None:
+        for one in records:
+            connection.receive_data(one)
+
+    with pytest.raises(ProtocolError) as caught:
+        give()
+    return caught.value
+
+
+FIRST = [
+    pytest.param(
+        [record(HANDSHAKE, b"")], Alert.UNEXPECTED_MESSAGE, id="an_empty_handshake_record"
+    ),
+    pytest.param(
+        [record(HANDSHAKE, b"\1\0\1"), record(CCS, b"\1")],
+        Alert.UNEXPECTED_MESSAGE,
+        id="a_change_cipher_spec_within_a_message",
+    ),
+    pytest.param(
+        [record(HANDSHAKE, b"\1\0\1"), record(DATA, bytes(40))],
+        Alert.UNEXPECTED_MESSAGE,
+        id="data_within_a_message",
+    ),
+    pytest.param(
+        [record(HANDSHAKE, b"\1\0\1"), record(ALERT, FATAL + b"\x28")],
+        Alert.UNEXPECTED_MESSAGE,
+        id="an_alert_within_a_message",
+    ),
+    pytest.param([record(ALERT, b"")], Alert.UNEXPECTED_MESSAGE, id="an_empty_alert"),
+    pytest.param([record(ALERT, FATAL)], Alert.DECODE_ERROR, id="half_an_alert"),
+    pytest.param([record(ALERT, b"\2\x28\2")], Alert.DECODE_ERROR, id="an_alert_and_a_half"),
+    pytest.param([record(ALERT, b"\3\x28")], Alert.ILLEGAL_PARAMETER, id="an_alert_of_no_level"),
+    pytest.param(
+        [record(HANDSHAKE, bytes(16_385))], Alert.RECORD_OVERFLOW, id="more_than_16384_bytes"
+    ),
+    pytest.param([record(CCS, b"\1")], Alert.UNEXPECTED_MESSAGE, id="a_change_cipher_spec_first"),
+    pytest.param([record(DATA, b"data")], Alert.UNEXPECTED_MESSAGE, id="data_first"),
+    pytest.param(
+        [record(HANDSHAKE, b"\1"), record(HANDSHAKE, b"\0", b"\2\0")],
+        Alert.PROTOCOL_VERSION,
+        id="a_record_of_version_2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("records", "alert"), FIRST)
+def test_no_handshake_begins_with(server: ServerConfig, records: list[bytes], alert: Alert) -> None:
+    connection = TLSConnection(server)
+    assert refusal(connection, *records).alert == alert
+    assert split(connection.data_to_send())[-1][5:] == FATAL + bytes([alert])
+
+
+def test_warnings_do_not_go_on_for_ever(server: ServerConfig) -> None:
+    """RFC 5246, section 7.2.2 lets them be ignored; a hello that never comes costs nothing."""
+    connection = TLSConnection(server)
+    warning = record(ALERT, WARNING + bytes([Alert.UNRECOGNIZED_NAME]))
+    for _ in range(MAX_WARNINGS):
+        connection.receive_data(warning)
+    error = refusal(connection, warning)
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "TOO_MANY_WARNING_ALERTS")
+
+
+@pytest.mark.parametrize("level", [WARNING, FATAL])
+def test_a_close_notify_in_the_handshake_is_a_cut(server: ServerConfig, level: bytes) -> None:
+    """RFC 8446, section 6.1: the connection ends, and nobody takes it for a success."""
+    connection = TLSConnection(server)
+    with pytest.raises(Truncated):
+        connection.receive_data(record(ALERT, level + b"\0"))
+    assert not connection.handshake_complete
+
+
+def test_early_data_that_is_refused_does_not_go_on_for_ever(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 4.2.10: it is skipped up to the limit, before a second ClientHello too."""
+    server = server.replace(max_early_data=4096, replay_guard=MemoryReplayGuard())
+    connect(client, server).check()
+    retrying = TLSConnection(server.replace(groups=[NamedGroup.SECP521R1]))
+    early = TLSConnection(client, "localhost", early_data=b"early")
+    retrying.receive_data(early.data_to_send())
+    retrying.data_to_send()
+    error = refusal(retrying, *[record(DATA, bytes(16_384))] * 64)
+    assert error.reason == "TOO_MUCH_SKIPPED_EARLY_DATA"
+    assert not retrying.handshake_complete
+
+
+def test_early_data_that_cannot_be_opened_does_not_go_on_for_ever(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """The same where the handshake goes on at once, and what is skipped fails to be opened."""
+    willing = server.replace(max_early_data=4096, replay_guard=MemoryReplayGuard())
+    connect(client, willing).check()
+    early = TLSConnection(client, "localhost", early_data=b"early")
+    refusing = TLSConnection(server.replace(ticket_keys=willing.ticket_keys))
+    refusing.receive_data(early.data_to_send())
+    refusing.data_to_send()
+    assert refusal(refusing, *[record(DATA, bytes(16_384))] * 64).alert == Alert.BAD_RECORD_MAC
+
+
+# -- TLS 1.2: the change of keys -------------------------------------------------------------------
+
+
+def at_the_change(client: ClientConfig, server: ServerConfig) -> tuple[Pair, list[bytes]]:
+    """A server that waits for the client's second flight, and that flight's records."""
+    pair = Pair(
+        TLSConnection(client.replace(max_version=TLS12), "localhost"), TLSConnection(server)
+    )
+    pair.server.receive_data(pair.client.data_to_send())
+    pair.client.receive_data(pair.server.data_to_send())
+    key_exchange, change, finished = split(pair.client.data_to_send())
+    assert (key_exchange[0], change[0], finished[0]) == (HANDSHAKE, CCS, HANDSHAKE)
+    return pair, [key_exchange, change, finished]
+
+
+def test_keys_do_not_change_without_a_word(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 5246, section 7.1: a Finished is never taken before the change_cipher_spec."""
+    pair, (key_exchange, _, finished) = at_the_change(client, server)
+    error = refusal(pair.server, key_exchange, finished)
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "UNEXPECTED_RECORD")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\2", b"\1\1"])
+def test_a_change_cipher_spec_is_the_byte_one(
+    client: ClientConfig, server: ServerConfig, content: bytes
+) -> None:
+    pair, (key_exchange, _, _) = at_the_change(client, server)
+    error = refusal(pair.server, key_exchange, record(CCS, content))
+    assert (error.alert, error.reason) == (Alert.ILLEGAL_PARAMETER, "BAD_CHANGE_CIPHER_SPEC")
+
+
+def test_keys_do_not_change_within_a_message(client: ClientConfig, server: ServerConfig) -> None:
+    """What was begun under the old keys must not end under the new ones."""
+    pair, (key_exchange, change, _) = at_the_change(client, server)
+    error = refusal(pair.server, key_exchange, record(HANDSHAKE, b"\x14\0"), change)
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+# -- after the handshake ---------------------------------------------------------------------------
+
+
+def test_a_handshake_message_in_the_clear(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 5: nothing but change_cipher_spec goes unprotected once there are keys."""
+    pair = connect(client, server).check()
+    error = refusal(pair.server, record(HANDSHAKE, b"\x18\0\0\1\0"))
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_record_of_another_major_version(client: ClientConfig, server: ServerConfig) -> None:
+    pair = connect(client, server).check()
+    error = refusal(pair.server, record(DATA, bytes(40), b"\2\0"))
+    assert (error.alert, error.reason) == (Alert.PROTOCOL_VERSION, "WRONG_VERSION_NUMBER")
+
+
+@pytest.mark.parametrize("kind", [ALERT, DATA])
+def test_another_record_within_a_message(
+    client: ClientConfig, server: ServerConfig, kind: ContentType
+) -> None:
+    """RFC 8446, section 5.1: handshake messages are not interleaved with other records."""
+    pair = connect(client, server).check()
+    pair.client._writer.write(HANDSHAKE, b"\x18\0\0")
+    pair.client._writer.write(kind, WARNING + b"\0")
+    error = refusal(pair.server, pair.client.data_to_send())
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_an_empty_handshake_record_later(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 5.1, under protection: content of no bytes, and the type behind it."""
+    pair = connect(client, server).check()
+    writer = pair.client._writer
+    sealer = writer.sealer
+    header = bytes([DATA, 3, 3, 0, 17])
+    nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
+    sealed = sealer._encrypt(nonce, bytes([HANDSHAKE]), header)
+    error = refusal(pair.server, header + sealed)
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_refusal_is_final(client: ClientConfig, server: ServerConfig) -> None:
+    """What comes behind it is not looked at, and gets no answer."""
+    connection = TLSConnection(server)
+    refusal(connection, record(HANDSHAKE, b""))
+    assert connection.data_to_send()
+    connection.receive_data(TLSConnection(client, "localhost").data_to_send())
+    assert not connection.data_to_send()
+    assert not connection.handshake_complete
