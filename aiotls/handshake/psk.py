@@ -233,12 +233,6 @@ async def choose_key(
             Alert.MISSING_EXTENSION,
             "the client offers pre-shared keys without psk_key_exchange_modes",
         )
-    if len(offered.identities) != len(offered.binders):
-        raise ProtocolError(
-            Alert.ILLEGAL_PARAMETER,
-            "the client sent a different number of identities and binders",
-            reason="PSK_IDENTITY_BINDER_COUNT_MISMATCH",
-        )
     if PskKeyExchangeMode.PSK_DHE_KE not in modes:
         return None
     for index, identity in enumerate(offered.identities[:MAX_IDENTITIES]):

@@ -145,13 +145,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
         raise ProtocolError(Alert.MISSING_EXTENSION, f"the client sent no {missing}")
     offered_groups = frozenset(groups)  # both lists may have thousands of entries
     shares: dict[int, bytes] = {}
-    for entry in entries:
-        if entry.group in shares:
-            raise ProtocolError(
-                Alert.ILLEGAL_PARAMETER,
-                "the client sent two key shares for one group",
-                reason="DUPLICATE_KEY_SHARE",
-            )
+    for entry in entries:  # no two of them for one group: the parser has seen to that
         if entry.group not in offered_groups:
             raise ProtocolError(
                 Alert.ILLEGAL_PARAMETER,

@@ -115,6 +115,9 @@ CHANGES: dict[str, Any] = {
     "its_key_signs_by_the_scheme_it_names": lambda c: DelegatedCredential.issue(
         IDENTITY, KEYS["ed25519"]
     ).encode(),
+    "its_scheme_was_offered": lambda c: replace(
+        c, scheme=SignatureScheme.rsa_pkcs1_sha256
+    ).encode(),
     "its_scheme_is_known": lambda c: c.encode()[:4] + b"\x7a\x7a" + c.encode()[6:],
 }
 
@@ -122,6 +125,14 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_client_holds_a_credential_to_it(taking: ClientConfig, name: str) -> None:
     refuses(taking, CHANGES[name])
+
+
+def test_a_credential_of_a_certificate_that_does_not_allow_it_is_refused() -> None:
+    """RFC 9345, section 4.2: without DelegationUsage nobody may sign in its name."""
+    credential = DelegatedCredential.issue(IDENTITY, KEYS["p256"])
+    plain = certificates.leaf("localhost").identity
+    with pytest.raises(ProtocolError, match="does not allow"):
+        credential.verify(plain.certificate, plain.chain[0], NOW)
 
 
 def test_a_certificate_must_allow_it(taking: ClientConfig) -> None:

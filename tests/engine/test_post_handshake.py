@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from aiotls import ClientConfig, Identity, ServerConfig, TrustStore, UsageError
+from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig, TrustStore, UsageError
 from aiotls.enums import Alert, ContentType
 from aiotls.errors import ProtocolError
+from aiotls.handshake.post_auth import MAX_REQUESTS
 from aiotls.wire.messages import Certificate, Finished
 from tests.engine.pair import Pair, connect
 
@@ -114,3 +115,34 @@ def test_an_answer_to_nothing_is_refused(willing: ClientConfig, asking: ServerCo
     pair.pump()
     assert isinstance(pair.server_error, ProtocolError)
     assert pair.server_error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_client_that_must_show_a_certificate_later(
+    willing: ClientConfig, asking: ServerConfig
+) -> None:
+    """RFC 8446, section 4.4.2.4: where it is required, certificate_required."""
+    server = asking.replace(client_auth=ClientAuth.REQUIRED)
+    pair = connect(willing, server).check()
+    assert pair.client._result is not None
+    pair.client.config = willing.replace(identity=None)
+    assert pair.client._late is None
+    pair.server.request_certificate()
+    pair.pump()
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.CERTIFICATE_REQUIRED
+
+
+def test_a_server_does_not_ask_without_end(willing: ClientConfig, asking: ServerConfig) -> None:
+    pair = connect(willing, asking).check()
+    for _ in range(MAX_REQUESTS):
+        pair.server.request_certificate()
+    with pytest.raises(UsageError, match="unanswered"):
+        pair.server.request_certificate()
+
+
+def test_a_server_without_trust_does_not_ask(willing: ClientConfig, server: ServerConfig) -> None:
+    pair = connect(willing, server).check()
+    with pytest.raises(UsageError, match="trust"):
+        pair.server.request_certificate()
+    with pytest.raises(UsageError):
+        pair.client.request_certificate()

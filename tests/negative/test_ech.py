@@ -219,6 +219,20 @@ def test_references_are_followed_in_one_pass() -> None:
     assert looked_at <= len(rows)
 
 
+def test_a_reference_to_the_outer_hellos_own_references() -> None:
+    """Section 5.1: ech_outer_extensions is never among what it refers to."""
+    rows: Rows = [(0x1234, b""), (OUTER_EXTENSIONS, b"\x02\x12\x34")]
+    outer, inner = ClientHelloLike(rows), ClientHelloLike([references([0x1234, OUTER_EXTENSIONS])])
+    with pytest.raises(ProtocolError) as caught:
+        ech_server.expand(inner, outer)  # type: ignore[arg-type]
+    assert caught.value.alert == Alert.ILLEGAL_PARAMETER
+
+
+class ClientHelloLike:
+    def __init__(self, rows: Rows) -> None:
+        self.extensions = Extensions.build(rows)
+
+
 # -- the outer ClientHello -------------------------------------------------------------------------
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig, TLSConnection
+from aiotls import ClientConfig, ServerConfig, TLSConnection, UsageError
 from aiotls.config import ExternalPsk
-from aiotls.enums import Alert, ContentType, ExtensionType, NamedGroup, ProtocolVersion
+from aiotls.enums import (
+    Alert,
+    CipherSuite,
+    ContentType,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+)
 from aiotls.errors import ProtocolError
 from aiotls.sessions import MemoryReplayGuard
-from aiotls.wire.messages import EncryptedExtensions
+from aiotls.wire import extensions as ext
+from aiotls.wire.messages import EncryptedExtensions, NewSessionTicket, ServerHello
 from tests.engine.pair import Pair, connect
 from tests.negative.test_alerts import records
+from tests.negative.test_server_hello import on, rejected, with_extensions
 
 
 def twice(client: ClientConfig, server: ServerConfig) -> tuple[Pair, list[EncryptedExtensions]]:
@@ -68,6 +77,55 @@ def test_refused_early_data_may_come_in_records_of_full_size(
     assert pair.server.established is not None
     assert pair.server.established.retried
     assert not pair.server.early_data_accepted
+
+
+@pytest.mark.parametrize("index", [1, 5, 0xFFFF])
+def test_a_server_selects_one_of_the_keys(
+    client: ClientConfig, server: ServerConfig, index: int
+) -> None:
+    """RFC 8446, section 4.2.11: an index that is out of range is an illegal_parameter."""
+    connect(client, server).check()
+    change = on(ServerHello, lambda m: with_extensions(m, (ext.PRE_SHARED_KEY_SELECTED, index)))
+    pair = connect(client, server, server_sends=change)
+    rejected(pair, Alert.ILLEGAL_PARAMETER, "PSK_IDENTITY_NOT_FOUND")
+
+
+def test_a_key_goes_with_its_hash(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 4.2.11: the suite's hash is the one that the key was made for."""
+    connect(client, server).check()
+    other = server.replace(cipher_suites=[CipherSuite.TLS_AES_256_GCM_SHA384])
+    change = on(ServerHello, lambda m: with_extensions(m, (ext.PRE_SHARED_KEY_SELECTED, 0)))
+    pair = connect(client, other, server_sends=change)
+    rejected(pair, Alert.ILLEGAL_PARAMETER, "OLD_SESSION_PRF_HASH_MISMATCH")
+
+
+def test_a_ticket_lives_for_seven_days_at_most(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 4.6.1: servers MUST NOT use any value greater than 604800 seconds."""
+    pair = connect(client, server.replace(tickets=0)).check()
+    ticket = NewSessionTicket(lifetime=604_801, age_add=1, nonce=b"\0", ticket=b"ticket")
+    pair.server._writer.write(ContentType.HANDSHAKE, ticket.encode())
+    with pytest.raises(ProtocolError) as caught:
+        pair.client.receive_data(pair.server.data_to_send())
+    assert caught.value.alert == Alert.ILLEGAL_PARAMETER
+    assert caught.value.reason == "BAD_TICKET_LIFETIME"
+
+
+def test_a_connection_of_keys_alone_is_bound_to_no_certificate(client: ClientConfig) -> None:
+    """RFC 5929, section 4: tls-server-end-point is the hash of one."""
+    key = ExternalPsk(b"a key", bytes(32))
+    server = ServerConfig(psk=lambda identity: key)
+    pair = connect(client.replace(session_cache=None, psks=[key]), server).check()
+    for end in (pair.client, pair.server):
+        with pytest.raises(UsageError, match="certificate"):
+            end.channel_binding("tls-server-end-point")
+
+
+def test_a_server_that_chooses_nothing_has_nothing_to_show(client: ClientConfig) -> None:
+    """Its own fault, and told as such."""
+    pair = connect(client, ServerConfig(select=lambda hello: None))
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.INTERNAL_ERROR
+    assert pair.server_error.reason == "NO_CERTIFICATE_SET"
 
 
 def test_server_of_keys_alone_refuses_a_client_without_one(client: ClientConfig) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aiotls import ClientConfig, ServerConfig
+from aiotls import ClientAuth, ClientConfig, ServerConfig, TrustStore, UsageError
 from aiotls.enums import Alert, CipherSuite, ExtensionType, ProtocolVersion
 from aiotls.errors import ProtocolError
 from aiotls.sessions import MemorySessionStore
@@ -152,3 +152,73 @@ def test_a_client_of_old_suites_is_told_what_to_do(
     assert isinstance(error, ProtocolError)
     assert CipherSuite.listing(suites) in (error.hint or "")
     assert "AES-GCM or ChaCha20-Poly1305" in (error.hint or "")
+
+
+def test_a_client_hello_that_renegotiates_is_refused(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5746, section 3.6: in the first handshake of a connection the field MUST be empty."""
+    change = hello(lambda m: with_extensions(m, (ext.RENEGOTIATION_INFO, bytes(12))))
+    pair = connect(client12, server, client_sends=change)
+    rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "RENEGOTIATION_MISMATCH")
+
+
+def test_a_client_takes_uncompressed_points(client12: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8422, section 5.1.2: the list MUST contain them."""
+    change = hello(lambda m: with_extensions(m, (ext.EC_POINT_FORMATS, (1, 2))))
+    pair = connect(client12, server, client_sends=change)
+    rejected_by_server(pair, Alert.ILLEGAL_PARAMETER)
+
+
+def test_a_client_that_fell_back_is_told(client12: ClientConfig, server: ServerConfig) -> None:
+    """RFC 7507, section 3: inappropriate_fallback where the server speaks a newer version."""
+    fallback = (CipherSuite.TLS_FALLBACK_SCSV,)
+    change = hello(lambda m: replace(m, cipher_suites=m.cipher_suites + fallback))
+    pair = connect(client12, server, client_sends=change)
+    rejected_by_server(pair, Alert.INAPPROPRIATE_FALLBACK, "INAPPROPRIATE_FALLBACK")
+    connect(client12, server.replace(max_version=TLS12), client_sends=change).check()
+
+
+def test_a_client_without_signature_algorithms_means_sha1(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5246, section 7.4.1.4.1; which is not spoken here (RFC 9155)."""
+    change = hello(lambda m: with_extensions(m, drop=(ExtensionType.SIGNATURE_ALGORITHMS,)))
+    pair = connect(client12, server, client_sends=change)
+    rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "NO_COMMON_SIGNATURE_ALGORITHMS")
+
+
+def test_a_client_without_a_certificate_is_refused_where_one_is_required(
+    client12: ClientConfig, server: ServerConfig, client_trust: TrustStore
+) -> None:
+    """RFC 5246, section 7.4.6: the server MAY respond with a fatal handshake_failure."""
+    server = server.replace(trust=client_trust, client_auth=ClientAuth.REQUIRED)
+    pair = connect(client12, server)
+    rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "PEER_DID_NOT_RETURN_A_CERTIFICATE")
+
+
+def test_a_session_is_resumed_with_its_own_suite(
+    client12: ClientConfig, kept: ServerConfig
+) -> None:
+    """RFC 5246, section 7.4.1.3."""
+    connect(client12, kept).check()
+    other = CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+    change = on(ServerHello, lambda m: replace(m, cipher_suite=other))
+    pair = connect(client12, kept, server_sends=change)
+    rejected_by_client(pair, Alert.ILLEGAL_PARAMETER, "OLD_SESSION_CIPHER_NOT_RETURNED")
+
+
+def test_without_the_extended_secret_nothing_is_exported(
+    client12: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 7627, sections 1 and 5.4: keys and bindings would not be this connection's alone."""
+    pair = connect(client12, server, client_sends=without_ems(ClientHello))
+    # Both sides go on without; the client, which was tampered with, still believes in it.
+    assert pair.server.established is not None
+    assert not pair.server.established.extended_master_secret
+    with pytest.raises(UsageError, match="extended master secret"):
+        pair.server.export_keying_material("EXPORTER-test", 32)
+    with pytest.raises(UsageError, match="extended master secret"):
+        pair.server.channel_binding("tls-unique")
+    with pytest.raises(UsageError, match="extended master secret"):
+        pair.server.channel_binding("tls-exporter")
