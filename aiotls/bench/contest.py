@@ -89,6 +89,11 @@ class Couple:
             **result,
         }
 
+    def keep_memory(self) -> None:
+        """From now on both keep what they free, for measurements that are not about that."""
+        self.client.tell(do="keep memory")
+        self.server.tell(do="keep memory")
+
     def memory(self) -> tuple[int, int]:
         """Bytes that the client and the server hold."""
         client, server = self.client.tell(do="memory"), self.server.tell(do="memory")

@@ -58,6 +58,8 @@ def live(
         ]
         with contestants(Couple, [entry for entry, _ in places], settings) as couples:
             everyone = list(zip(places, couples, strict=True))
+            for couple in couples:
+                couple.keep_memory()
             opened = {
                 place: couple.measure("hold", place[1], 100, finish=False)["cpu"]
                 for place, couple in everyone
