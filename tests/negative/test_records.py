@@ -137,6 +137,18 @@ def test_early_data_that_cannot_be_opened_does_not_go_on_for_ever(
     assert refusal(refusing, *[record(DATA, bytes(16_384))] * 64).alert == Alert.BAD_RECORD_MAC
 
 
+def test_a_change_cipher_spec_that_may_come_comes_between_messages(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5.1; where appendix D.4 lets it come, it does not come within one."""
+    pair = Pair(TLSConnection(client, "localhost"), TLSConnection(server))
+    pair.server.receive_data(pair.client.data_to_send())
+    hello = split(pair.server.data_to_send())[0][5:]
+    halves = record(HANDSHAKE, hello[:50]), record(HANDSHAKE, hello[50:])
+    error = refusal(pair.client, halves[0], record(CCS, b"\1"), halves[1])
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "UNEXPECTED_RECORD")
+
+
 # -- TLS 1.2: the change of keys -------------------------------------------------------------------
 
 
