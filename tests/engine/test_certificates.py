@@ -208,6 +208,7 @@ BODY = Certificate(b"", (CertificateEntry(bytes(5000)),)).encode()[4:]
         (compressed(BODY, uncompressed_length=len(BODY) + 1), Alert.BAD_CERTIFICATE),
         (compressed(BODY, uncompressed_length=(1 << 24) - 1), Alert.BAD_CERTIFICATE),
         (compressed(bytes(1 << 20), uncompressed_length=100), Alert.BAD_CERTIFICATE),
+        (compressed(BODY * 40), Alert.BAD_CERTIFICATE),  # which is what it says, and too long
         (compressed(BODY, data=b"not compressed at all"), Alert.BAD_CERTIFICATE),
         (compressed(BODY, data=compressed(BODY).data[:-4]), Alert.BAD_CERTIFICATE),
         (compressed(BODY + b"x"), Alert.DECODE_ERROR),

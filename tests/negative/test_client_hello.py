@@ -38,6 +38,7 @@ def hello(change: Any) -> Mutation:
     return on(ClientHello, change)
 
 
+X25519 = NamedGroup.X25519
 X25519_SHARE = ext.KeyShareEntry(NamedGroup.X25519, b"\1" * 32)
 
 CASES: list[tuple[str, Mutation, Alert]] = [
@@ -107,6 +108,19 @@ CASES: list[tuple[str, Mutation, Alert]] = [
                 m,
                 (ext.SUPPORTED_GROUPS, (NamedGroup.SECP256R1,)),
                 (ext.KEY_SHARE, (X25519_SHARE,)),
+            )
+        ),
+        Alert.ILLEGAL_PARAMETER,
+    ),
+    (
+        "a_share_that_nobody_needs_is_of_a_group_that_is_supported",
+        hello(
+            lambda m: with_extensions(
+                m,
+                (
+                    ext.SUPPORTED_GROUPS,
+                    tuple(g for g in m.extensions.get(ext.SUPPORTED_GROUPS) if g != X25519),
+                ),
             )
         ),
         Alert.ILLEGAL_PARAMETER,

@@ -242,3 +242,14 @@ def test_which_suites_are_supported() -> None:
     assert SUITE.supported
     for wrong in (HpkeSuite(0x21, 1, 1), HpkeSuite(0x20, 4, 1), HpkeSuite(0x20, 1, 0xFFFF)):
         assert not wrong.supported
+
+
+def test_a_compressed_point_is_no_public_key() -> None:
+    """RFC 9180, section 7.1.1: keys of NIST's curves are serialized uncompressed."""
+    suite = HpkeSuite(Kem.DHKEM_P256_HKDF_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM)
+    key = hpke.generate_key_pair(suite.kem)
+    whole = hpke.public_bytes(key)
+    compressed = bytes([2 | whole[-1] & 1]) + whole[1:33]
+    for enc in (compressed, compressed + bytes(32)):
+        with pytest.raises(HpkeError):
+            hpke.setup_receiver(suite, enc, key, b"")
