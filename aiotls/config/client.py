@@ -68,6 +68,11 @@ class ClientConfig(Config):
     """Where sessions are kept to be resumed; None: they are not. The default is in memory, for
     the connections that share this configuration."""
 
+    session_tickets: bool = True
+    """Whether a TLS 1.2 server is asked for tickets (RFC 5077), as it is by OpenSSL's clients
+    without SSL_OP_NO_TICKET. Without, sessions that the server itself keeps are resumed there.
+    Servers of TLS 1.3 are not asked."""
+
     verify_on_resumption: bool = False
     """Whether a server is verified again before its session is offered: its certificates by
     :attr:`Config.trust`, :attr:`Config.revocation` and the clock as they are by then, its OCSP

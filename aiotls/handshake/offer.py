@@ -93,7 +93,7 @@ def make_offer(
     if session is not None and session.version not in config.versions:
         session = None
     if session is not None and session.version == ProtocolVersion.TLSv1_2:
-        session12 = session
+        session12 = session if config.session_tickets or not session.ticket else None
     if ProtocolVersion.TLSv1_2 in config.versions:
         rows += hello12_extensions(config, session12)
     suites: tuple[int, ...] = config.suites
@@ -146,7 +146,7 @@ def hello12_extensions(config: ClientConfig, session: Session | None) -> Rows:
         (ext.RENEGOTIATION_INFO, b""),
         (ext.EC_POINT_FORMATS, (0,)),
     ]
-    if config.session_cache is not None:
+    if config.session_cache is not None and config.session_tickets:
         rows.append((ext.SESSION_TICKET, session.ticket if session is not None else b""))
     return rows
 

@@ -104,6 +104,7 @@ class Hooks:
             return attach(
                 ssl.settings.client,
                 session_cache=ssl.slot(),
+                session_tickets=not ssl.settings.options & SSL_OP_NO_TICKET,
                 select_identity=self._select_identity,
                 **common,
             )

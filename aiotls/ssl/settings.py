@@ -171,6 +171,7 @@ class Settings:
             identity=identities[0] if len(identities) == 1 else None,
             select_identity=_first_fitting(identities) if len(identities) > 1 else None,
             post_handshake_auth=self.post_handshake_auth,
+            session_tickets=not self.options & ssl.OP_NO_TICKET,
             psks=psks,
             dangerous_allow_legacy_servers=bool(self.options & _LEGACY_SERVER_CONNECT),
             dangerous_disable_verification=self.verify_mode == ssl.CERT_NONE,

@@ -265,11 +265,13 @@ def test_ciphers_act(engine: str, files: Files) -> None:
 
 
 @BOTH
-def test_no_tickets_by_option(engine: str, files: Files) -> None:
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_no_tickets_by_option(engine: str, side: str, files: Files) -> None:
     """SSL_OP_NO_TICKET: what cannot be kept at the client is not resumed with TLS 1.2."""
     client, server = client_context(engine, files), server_context(engine, files)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    server.options |= ssl.OP_NO_TICKET
+    context = client if side == "client" else server
+    context.options |= ssl.OP_NO_TICKET
     session = Pair(client, server).shake_hands().client.session
     assert session is None or not session.has_ticket
 

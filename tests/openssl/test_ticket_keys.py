@@ -269,23 +269,26 @@ def test_a_full_cache_forgets_the_oldest() -> None:
     assert o.SSL_CTX_sess_misses(server) == 1
 
 
-def test_a_client_without_tickets_resumes_by_number() -> None:
+@pytest.mark.parametrize("api", [OURS, THEIRS], ids=["aiotls", "libssl"])
+def test_a_client_without_tickets_resumes_by_number(api: Any) -> None:
     """A number is good for as long as the context keeps it."""
+    other = THEIRS if api is OURS else OURS
     setup = Setup(tls12=True)
-    client, _ = context(THEIRS, False, setup)
-    THEIRS.SSL_CTX_set_options(client, o.SSL_OP_NO_TICKET)
+    client, _ = context(api, False, setup)
+    api.SSL_CTX_set_options(client, o.SSL_OP_NO_TICKET)
     session = None
     try:
         for reused in (0, 1, 1):
-            sides = shake(THEIRS, OURS, setup, session)
+            sides = shake(api, other, setup, session)
             for side in sides:
                 assert side.api.SSL_session_reused(side.ssl) == reused
-            session = session or THEIRS.SSL_get1_session(sides[0].ssl)
+            session = session or api.SSL_get1_session(sides[0].ssl)
+            assert api.SSL_SESSION_has_ticket(session) == 0
             for side in sides:
                 side.api.SSL_set_shutdown(side.ssl, 3)  # else freeing it would spoil its session
                 side.close()
     finally:
-        THEIRS.SSL_CTX_clear_options(client, o.SSL_OP_NO_TICKET)
+        api.SSL_CTX_clear_options(client, o.SSL_OP_NO_TICKET)
 
 
 @VERSIONS
