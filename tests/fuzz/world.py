@@ -19,6 +19,7 @@ from aiotls import ClientConfig, Identity, ServerConfig, TLSConnection, TrustSto
 from aiotls.config import ClientAuth, Config
 from aiotls.crypto import groups
 from aiotls.crypto.primitives import Primitives
+from aiotls.ech import ECHKeys
 from aiotls.enums import NamedGroup, ProtocolVersion
 from aiotls.sessions import MemoryReplayGuard, MemorySessionCache, Session, TicketKey, TicketKeyRing
 
@@ -111,7 +112,11 @@ class _Clock:
         return self.now
 
 
-SCENARIOS = ("plain", "retry", "mutual", "resumed", "early", "plain12", "mutual12", "resumed12")
+SCENARIOS = (
+    *("plain", "retry", "mutual", "resumed", "early", "plain12", "mutual12", "resumed12"),
+    *("keys", "keys12", "ech", "ech_refused"),
+)
+"""New ones go to the end: the corpus knows them by their number."""
 
 
 def ring() -> TicketKeyRing:
@@ -130,6 +135,22 @@ def configs(scenario: str, session: Session | None = None) -> tuple[ClientConfig
     if scenario.startswith("mutual"):
         client |= {"identity": client_identity, "post_handshake_auth": True}
         server |= {"trust": trust, "client_auth": ClientAuth.REQUIRED}
+    if scenario.startswith("keys"):  # RFC 7250, on both sides
+        client |= {
+            "identity": client_identity,
+            "show_raw_public_key": True,
+            "raw_public_keys": [server_identity.raw_public_key],
+            "post_handshake_auth": True,
+        }
+        server |= {
+            "show_raw_public_key": True,
+            "raw_public_keys": [client_identity.raw_public_key],
+            "client_auth": ClientAuth.REQUIRED,
+        }
+    if scenario.startswith("ech"):
+        known, other = ech_keys(1), ech_keys(2)
+        client["ech"] = known.config_list
+        server["ech_keys"] = known if scenario == "ech" else other
     if scenario in ("resumed", "early"):
         server |= {"max_early_data": 1 << 14, "replay_guard": MemoryReplayGuard(clock=_Clock())}
     client |= {"session_cache": Unchanging(session)}
@@ -140,6 +161,12 @@ def configs(scenario: str, session: Session | None = None) -> tuple[ClientConfig
     if scenario == "retry":
         return made[0], made[1].replace(groups=(NamedGroup.SECP256R1,), retry_cookie=True)
     return made
+
+
+@cache
+def ech_keys(number: int) -> ECHKeys:
+    """Keys whose public name is the only one that the certificate has."""
+    return ECHKeys.generate("localhost", random=Counted(bytes([number])))
 
 
 @cache
