@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .alerts import *
+from .authorities import *
 from .bio import *
 from .bio_kinds import *
 from .cache import *

@@ -71,6 +71,9 @@ class SSL(Handshake):
     def __init__(self, ctx: SSL_CTX) -> None:
         self.hooks = Hooks(self)
         self._early_written = 0
+        self.peer_authorities: tuple[bytes, ...] | None = None
+        """On a client: the names of authorities in the server's request, DER."""
+
         super().__init__(ctx)
 
     def slot(self) -> SessionSlot:

@@ -375,6 +375,7 @@ class Hooks:
     # -- on a client ---------------------------------------------------------------------------
 
     async def _select_identity(self, query: CertificateQuery) -> Identity | None:
+        self._ssl.peer_authorities = query.authorities
         await self._ask_certificate("CALLBACK_FAILED")
         for identity in self._ssl.identities:
             schemes = (*identity.schemes, *identity.schemes12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..crypto.aead import MAX_PLAINTEXT
 from .arguments import check_int
 from .bio_kinds import Readable
 from .connection import SSL
@@ -25,6 +26,14 @@ def _set_session_id_context(holder: Holder, context: Readable, length: int) -> i
         raise_ssl(SSL_R_SSL_SESSION_ID_CONTEXT_TOO_LONG)
         return 0
     holder.change(session_id_context=bytes(context)[:length])
+    return 1
+
+
+def _set_max_fragment(holder: Holder, size: int) -> int:
+    check_holder(holder)
+    if not 512 <= check_int(size, "a size") <= MAX_PLAINTEXT:
+        return 0
+    holder.change(max_fragment=size)
     return 1
 
 
@@ -84,6 +93,11 @@ def SSL_CTX_get_mode(ctx: SSL_CTX) -> int:
 def SSL_CTX_set_session_id_context(ctx: SSL_CTX, context: Readable, length: int) -> int:
     """On a server: what sessions belong to; at most 32 bytes."""
     return _set_session_id_context(ctx, context, length)
+
+
+def SSL_CTX_set_max_send_fragment(ctx: SSL_CTX, size: int) -> int:
+    """The largest piece that goes into a record, in bytes; 0 for less than 512 or over 16384."""
+    return _set_max_fragment(ctx, size)
 
 
 def SSL_CTX_set_num_tickets(ctx: SSL_CTX, number: int) -> int:
@@ -157,6 +171,11 @@ def SSL_get_mode(ssl: SSL) -> int:
 def SSL_set_session_id_context(ssl: SSL, context: Readable, length: int) -> int:
     """On a server: what sessions belong to; at most 32 bytes."""
     return _set_session_id_context(ssl, context, length)
+
+
+def SSL_set_max_send_fragment(ssl: SSL, size: int) -> int:
+    """The largest piece that goes into a record of this connection, in bytes."""
+    return _set_max_fragment(ssl, size)
 
 
 def SSL_set_num_tickets(ssl: SSL, number: int) -> int:

@@ -92,6 +92,10 @@ class Settings:
     session_id_context: bytes = b""
     num_tickets: int = 2
     max_early_data: int = 0
+    max_fragment: int = MAX_PLAINTEXT
+    authorities: tuple[bytes, ...] | None = None
+    """The names that a server lists where it asks for a certificate, DER."""
+
     post_handshake_auth: bool = False
     quiet_shutdown: bool = False
     native: Config | None = None
@@ -129,6 +133,7 @@ class Settings:
             "groups": self.groups,
             "alpn_protocols": self.alpn,
             "certificate_compression": (),
+            "max_fragment": self.max_fragment,
             "initial_fragment": MAX_PLAINTEXT,
             "key_log": None,
         }
@@ -169,6 +174,7 @@ class Settings:
             select=_unasked,
             client_auth=auth,
             trust=_NO_TRUST,
+            certificate_authorities=self.authorities,
             tickets=min(self.num_tickets, 16),
         )
 

@@ -704,3 +704,28 @@ def PEM_write_bio_SSL_SESSION(bp: int, session: int) -> int:
 
 def PEM_read_bio_SSL_SESSION(bp: int) -> Any:
     return _pem_read_session(bp, None, None, None)
+
+
+def SSL_CTX_set_max_send_fragment(ctx: int, size: int) -> int:
+    return int(_ctx_ctrl(ctx, 52, size, None))
+
+
+_peer_authorities = _bind(ssl, "SSL_get0_peer_CA_list", P, P)
+_stack_number = _bind(crypto, "OPENSSL_sk_num", N, P)
+_stack_value = _bind(crypto, "OPENSSL_sk_value", P, P, N)
+_encode_name = _bind(crypto, "i2d_X509_NAME", N, P, P)
+
+
+def SSL_get0_peer_CA_list(s: int) -> list[bytes] | None:
+    """The names, in DER."""
+    stack = _peer_authorities(s)
+    if not stack:
+        return None
+    found = []
+    for number in range(_stack_number(stack)):
+        name = _stack_value(stack, number)
+        size = _encode_name(name, None)
+        buffer = ctypes.create_string_buffer(size)
+        _encode_name(name, ctypes.byref(ctypes.c_void_p(ctypes.addressof(buffer))))
+        found.append(buffer.raw)
+    return found
