@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from aiotls import compression, config
+from aiotls import compression
+from aiotls.config import base
 from aiotls.enums import CertificateCompressionAlgorithm
 from aiotls.handshake import auth
 from tests.bogo.flags import Unimplemented
@@ -59,5 +60,5 @@ def install(*codes: int) -> tuple[CertificateCompressionAlgorithm, ...]:
         compression.DECOMPRESS[code] = _DECOMPRESS[code]
         members.append(member)
     auth.WORTHWHILE = 0  # here any certificate is long enough
-    config.ALGORITHMS = (*config.ALGORITHMS, *members)
+    base.ALGORITHMS = (*base.ALGORITHMS, *members)
     return tuple(members)

@@ -18,8 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from aiotls.config import (
-    GROUPS,
-    SCHEMES,
     SUPPORTED_VERSIONS,
     CertificateQuery,
     ClientAuth,
@@ -30,7 +28,9 @@ from aiotls.config import (
     ServerConfig,
 )
 from aiotls.crypto.aead import MAX_PLAINTEXT
+from aiotls.crypto.groups import GROUPS
 from aiotls.crypto.primitives import PRIMITIVES
+from aiotls.crypto.signatures import DEFAULT_SCHEMES
 from aiotls.crypto.suites import SUITES
 from aiotls.delegation import DelegatedCredential
 from aiotls.ech import ECHKey, ECHKeys
@@ -251,7 +251,7 @@ class State:
         if options.curves:
             common["groups"] = known(options.curves, GROUPS, "group")
         if options.verify_prefs:
-            common["signature_schemes"] = known(options.verify_prefs, SCHEMES, "scheme")
+            common["signature_schemes"] = known(options.verify_prefs, DEFAULT_SCHEMES, "scheme")
         common |= self._raw_keys()
         if options.trust_cert:
             common["trust"] = AnyAnchor.from_files(cafile=options.trust_cert)
@@ -418,7 +418,7 @@ class State:
         }
         if self.options.set_ocsp_in_callback or self.options.decline_ocsp_callback:
             given["staple"] = None
-        known(credential.signing_prefs, SCHEMES, "scheme")
+        known(credential.signing_prefs, DEFAULT_SCHEMES, "scheme")
         signer: Any = key
         if credential.signing_prefs or self._suspend is not None:
             signer = Signer(key, credential.signing_prefs, self._suspend)
