@@ -111,7 +111,7 @@ class Config:
     verify: Callable[[Peer], Awaitable[None] | None] | None = None
     """Called with the peer, after its certificate was accepted, for checks of one's own. It
     refuses by raising: a CertificateError with the alert to send, or anything else, which
-    becomes ``certificate_unknown``."""
+    becomes ``certificate_unknown``. It returns None; any other answer is ``internal_error``."""
 
     key_log: Callable[[str], None] | None = field(default_factory=keylog.from_environment)
     """Is given each line in the NSS key log format. The default writes to the file that

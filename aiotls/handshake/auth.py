@@ -489,17 +489,25 @@ def check_revocation(
 
 
 async def ask_application(config: Config, peer: Peer) -> None:
-    """The application's own check, which refuses by raising."""
+    """The application's own check, which refuses by raising.
+
+    An answer of its own, such as False, would otherwise pass for consent.
+    """
     if config.verify is None:
         return
     try:
-        await resolve(config.verify(peer))
+        answer: object = await resolve(config.verify(peer))
     except TLSError:
         raise
     except Exception as error:
         raise CertificateError(
             Alert.CERTIFICATE_UNKNOWN, f"the application refused the peer: {error}"
         ) from error
+    if answer is not None:
+        wrong = TypeError(f"verify() returns None or raises; it returned {answer!r}")
+        raise ProtocolError(
+            Alert.INTERNAL_ERROR, f"the application's check failed: {wrong}"
+        ) from wrong
 
 
 def check_finished(message: Finished, expected: bytes) -> None:

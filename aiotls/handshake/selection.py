@@ -7,10 +7,11 @@ for the other.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from ..config import ClientHelloInfo, Passthrough, ServerConfig
-from ..crypto.groups import is_post_quantum
+from ..crypto.groups import GROUPS, is_post_quantum
 from ..crypto.suites import SUITES, Suite
 from ..enums import (
     GREASE_VALUES,
@@ -121,13 +122,46 @@ def choose_suite(config: ServerConfig, hello: ClientHello, version: ProtocolVers
     for code in config.suites:
         if code in hello.cipher_suites and SUITES[code].version == version:
             return SUITES[code]
-    offered = CipherSuite.listing(hello.cipher_suites)
-    raise ProtocolError(
+    raise no_shared_cipher(config, hello, version)
+
+
+def no_shared_cipher(
+    config: ServerConfig, hello: ClientHello, version: ProtocolVersion
+) -> ProtocolError:
+    """With what can be done about it, and by whom."""
+    ours = [code for code in config.suites if SUITES[code].version == version]
+    known = [SUITES[code] for code in hello.cipher_suites if code in SUITES]
+    if any(suite.version == version for suite in known):
+        remedy = "ServerConfig(cipher_suites=)."
+    elif version == ProtocolVersion.TLSv1_3:
+        remedy = "the client needs one with AES-GCM or ChaCha20-Poly1305."
+    else:
+        remedy = (
+            "the client needs one with ECDHE and AES-GCM or ChaCha20-Poly1305; CBC, key exchange "
+            "by RSA and finite-field DHE are not spoken here."
+        )
+    return ProtocolError(
         Alert.HANDSHAKE_FAILURE,
         "no shared cipher: the client offers none of this server's cipher suites",
         reason="NO_SHARED_CIPHER",
-        hint=f"The client offers {offered}; this server takes "
-        f"{CipherSuite.listing(config.suites)}: ServerConfig(cipher_suites=).",
+        hint=f"The client offers {CipherSuite.listing(hello.cipher_suites)}; this server takes "
+        f"{CipherSuite.listing(ours)}: {remedy}",
+    )
+
+
+def no_shared_group(
+    config: ServerConfig, offered: Sequence[int], able: Container[int]
+) -> ProtocolError:
+    """The same for groups, of which the version that is spoken has those in *able*."""
+    remedy = "the client needs X25519 or a NIST curve; finite-field groups are not spoken here."
+    if any(group in able for group in offered):
+        remedy = "ServerConfig(groups=)."
+    return ProtocolError(
+        Alert.HANDSHAKE_FAILURE,
+        "no common group for the key exchange",
+        reason="NO_SHARED_GROUP",
+        hint=f"The client offers {NamedGroup.listing(offered)}; this server takes "
+        f"{NamedGroup.listing(group for group in config.groups if group in able)}: {remedy}",
     )
 
 
@@ -156,14 +190,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, 
         shares[entry.group] = entry.key_exchange
     common = [group for group in config.groups if group in offered_groups]
     if not common:
-        offered = NamedGroup.listing(groups)
-        raise ProtocolError(
-            Alert.HANDSHAKE_FAILURE,
-            "no common group for the key exchange",
-            reason="NO_SHARED_GROUP",
-            hint=f"The client offers {offered}; this server takes "
-            f"{NamedGroup.listing(config.groups)}: ServerConfig(groups=).",
-        )
+        raise no_shared_group(config, groups, GROUPS)
     best = common[0]
     for group in common:
         if group in shares and is_post_quantum(group) == is_post_quantum(best):

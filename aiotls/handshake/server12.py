@@ -46,7 +46,14 @@ from .established import Established
 from .offer import DOWNGRADE_TLS12
 from .psk import admit_client, open_ticket
 from .record_size import answer_limit
-from .selection import Credential, candidates_for, choose_protocol, with_fresh_staple
+from .selection import (
+    Credential,
+    candidates_for,
+    choose_protocol,
+    no_shared_cipher,
+    no_shared_group,
+    with_fresh_staple,
+)
 from .tickets import seal_session, store_session
 
 if TYPE_CHECKING:
@@ -299,13 +306,7 @@ def choose_group12(config: ServerConfig, hello: ClientHello) -> NamedGroup:
     for group in config.groups:
         if group in offered and group in TLS12_GROUPS:
             return group
-    raise ProtocolError(
-        Alert.HANDSHAKE_FAILURE,
-        "no common group for the key exchange",
-        reason="NO_SHARED_GROUP",
-        hint=f"The client offers {NamedGroup.listing(offered)}; this server takes "
-        f"{NamedGroup.listing(config.groups)}: ServerConfig(groups=).",
-    )
+    raise no_shared_group(config, offered, TLS12_GROUPS)
 
 
 def choose_credential12(
@@ -334,25 +335,20 @@ def choose_credential12(
                 if scheme in schemes and signatures.fits_suite(scheme, suite):
                     return suite, Credential(identity, scheme, raw)
     if not shared:
-        offered = CipherSuite.listing(hello.cipher_suites)
-        remedy = "ServerConfig(cipher_suites=)."
-        if not any(code in SUITES for code in hello.cipher_suites):
-            remedy = "the client needs one with ECDHE and AES-GCM or ChaCha20-Poly1305."
-        raise ProtocolError(
-            Alert.HANDSHAKE_FAILURE,
-            "no shared cipher: the client offers none of this server's cipher suites",
-            reason="NO_SHARED_CIPHER",
-            hint=f"The client offers {offered}; this server takes "
-            f"{CipherSuite.listing(config.suites)}: {remedy}",
-        )
+        raise no_shared_cipher(config, hello, ProtocolVersion.TLSv1_2)
+    remedy = (
+        "A second certificate with a key of another kind, ServerConfig(identities=[...]), serves "
+        "both."
+    )
+    if not any(scheme in signatures.DEFAULT_SCHEMES for scheme in schemes):
+        remedy = "The client needs one with SHA-256 or better: SHA-1 is not spoken here."
     raise ProtocolError(
         Alert.HANDSHAKE_FAILURE,
         "no shared cipher: no certificate of this server fits a cipher suite and a signature "
         "algorithm of the client's",
         reason="NO_SHARED_CIPHER",
         hint=f"The client offers {CipherSuite.listing(hello.cipher_suites)}, with the signature "
-        f"algorithms {SignatureScheme.listing(schemes)}. A second certificate with a key of "
-        "another kind, ServerConfig(identities=[...]), serves both.",
+        f"algorithms {SignatureScheme.listing(schemes)}. {remedy}",
     )
 
 

@@ -148,6 +148,19 @@ def test_what_verify_raises_is_a_refusal_of_the_peer(
     assert isinstance(pair.client_error.__cause__, Broken)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("answer", [False, True, 42])
+def test_a_verify_hook_that_answers_is_not_taken_for_consent(
+    client: ClientConfig, server: ServerConfig, answer: Any, version: int
+) -> None:
+    """It refuses by raising: who returns False has not meant yes."""
+    verify: Any = lambda peer: answer  # noqa: E731
+    pair = connect(client.replace(max_version=version, verify=verify), server)
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.INTERNAL_ERROR
+    assert isinstance(pair.client_error.__cause__, TypeError)
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_cache_that_does_not_keep_a_ticket_costs_the_session_alone(
     client: ClientConfig, server: ServerConfig, hook: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -159,14 +160,14 @@ def test_a_client_hello_that_renegotiates_is_refused(
 ) -> None:
     """RFC 5746, section 3.6: in the first handshake of a connection the field MUST be empty."""
     change = hello(lambda m: with_extensions(m, (ext.RENEGOTIATION_INFO, bytes(12))))
-    pair = connect(client12, server, client_sends=change)
+    pair = connect(client12, server, client_sends=on(ClientHello, change))
     rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "RENEGOTIATION_MISMATCH")
 
 
 def test_a_client_takes_uncompressed_points(client12: ClientConfig, server: ServerConfig) -> None:
     """RFC 8422, section 5.1.2: the list MUST contain them."""
     change = hello(lambda m: with_extensions(m, (ext.EC_POINT_FORMATS, (1, 2))))
-    pair = connect(client12, server, client_sends=change)
+    pair = connect(client12, server, client_sends=on(ClientHello, change))
     rejected_by_server(pair, Alert.ILLEGAL_PARAMETER)
 
 
@@ -174,7 +175,7 @@ def test_a_client_that_fell_back_is_told(client12: ClientConfig, server: ServerC
     """RFC 7507, section 3: inappropriate_fallback where the server speaks a newer version."""
     fallback = (CipherSuite.TLS_FALLBACK_SCSV,)
     change = hello(lambda m: replace(m, cipher_suites=m.cipher_suites + fallback))
-    pair = connect(client12, server, client_sends=change)
+    pair = connect(client12, server, client_sends=on(ClientHello, change))
     rejected_by_server(pair, Alert.INAPPROPRIATE_FALLBACK, "INAPPROPRIATE_FALLBACK")
     connect(client12, server.replace(max_version=TLS12), client_sends=change).check()
 
@@ -184,7 +185,7 @@ def test_a_client_without_signature_algorithms_means_sha1(
 ) -> None:
     """RFC 5246, section 7.4.1.4.1; which is not spoken here (RFC 9155)."""
     change = hello(lambda m: with_extensions(m, drop=(ExtensionType.SIGNATURE_ALGORITHMS,)))
-    pair = connect(client12, server, client_sends=change)
+    pair = connect(client12, server, client_sends=on(ClientHello, change))
     rejected_by_server(pair, Alert.HANDSHAKE_FAILURE, "NO_COMMON_SIGNATURE_ALGORITHMS")
 
 
@@ -222,3 +223,53 @@ def test_without_the_extended_secret_nothing_is_exported(
         pair.server.channel_binding("tls-unique")
     with pytest.raises(UsageError, match="extended master secret"):
         pair.server.channel_binding("tls-exporter")
+
+
+REMEDIES: dict[str, tuple[int, dict[str, Any], str]] = {
+    "suites_of_cbc_and_rsa": (0x0303, {"cipher_suites": (0x002F, 0xC013)}, "CBC"),
+    "ccm_in_tls13": (0x0304, {"cipher_suites": (0x1304,)}, "AES-GCM"),
+    "suites_of_a_server_that_chose_others": (
+        0x0304,
+        {"cipher_suites": (0x1303,)},
+        "ServerConfig(cipher_suites=)",
+    ),
+    "finite_fields": (0x0304, {"groups": (0x0100,)}, "X25519"),
+    "finite_fields_in_tls12": (0x0303, {"groups": (0x0100,)}, "X25519"),
+    "groups_of_a_server_that_chose_others": (
+        0x0304,
+        {"groups": (0x0018,)},
+        "ServerConfig(groups=)",
+    ),
+    "sha1": (0x0303, {"schemes": (0x0201, 0x0203)}, "SHA-1"),
+}
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_refusal_says_who_can_mend_it(
+    client: ClientConfig, server: ServerConfig, name: str
+) -> None:
+    """What no setting of the server's would let in is for the client's owner to change."""
+    version, wanted, remedy = REMEDIES[name]
+    server = server.replace(
+        cipher_suites=["TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"],
+        groups=["X25519", "secp256r1"],
+    )
+
+    def change(message: ClientHello) -> Message:
+        rows: list[Any] = []
+        if "groups" in wanted:
+            rows = [(ext.SUPPORTED_GROUPS, wanted["groups"])]
+            if version == 0x0304:
+                rows.append((ext.KEY_SHARE, ()))
+        if "schemes" in wanted:
+            rows = [(ext.SIGNATURE_ALGORITHMS, wanted["schemes"])]
+        suites = wanted.get("cipher_suites", message.cipher_suites)
+        drop = tuple(row.type for row, _ in rows)
+        return with_extensions(replace(message, cipher_suites=suites), *rows, drop=drop)
+
+    pair = connect(
+        client.replace(max_version=version), server, client_sends=on(ClientHello, change)
+    )
+    assert isinstance(pair.server_error, ProtocolError)
+    assert pair.server_error.alert == Alert.HANDSHAKE_FAILURE
+    assert remedy in (pair.server_error.hint or "")
