@@ -269,7 +269,12 @@ class ECHKeys:
         self._state = keys, len(published).to_bytes(2, "big") + published  # both at once
 
     def rotate(self, keep: int = 2) -> None:
-        """Puts a fresh key like the first one in its place; *keep* old ones go on decrypting."""
+        """Puts a fresh key like the first one in its place; *keep* old ones go on decrypting.
+
+        *keep* is 0 to 255, as there are 256 identifiers in all; else UsageError.
+        """
+        if not 0 <= keep <= 255:
+            raise UsageError(f"keep={keep} is not within 0 to 255")
         old = self.keys
         config = old[0].config
         key = _fresh(

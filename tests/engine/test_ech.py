@@ -249,6 +249,17 @@ def test_keys_survive_a_file(client: ClientConfig, opening: ServerConfig) -> Non
     assert "PRIVATE" not in repr(loaded.keys)
 
 
+def test_there_are_no_more_keys_than_identifiers() -> None:
+    """RFC 9849, section 4.1: config_id is one byte, and keys in use at a time differ in it."""
+    keys = ECHKeys.generate(public_name="front.example")
+    for keep in (-1, 256):
+        with pytest.raises(UsageError, match="not within 0 to 255"):
+            keys.rotate(keep)
+    for _ in range(257):
+        keys.rotate(255)
+    assert {key.config.config_id for key in keys.keys} == set(range(256))
+
+
 @pytest.mark.parametrize(
     "pem",
     [

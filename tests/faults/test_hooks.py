@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -243,6 +244,49 @@ async def test_a_hook_that_never_returns_ends_with_the_handshake_s_time(
     async with asyncio.timeout(20):
         while not any("not complete after 0.2 seconds" in line for line in caplog.messages):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+    await nothing_left()
+
+
+@pytest.mark.parametrize("kind", ["server's select", "server's verify", "client's verify"])
+async def test_a_hook_that_never_returns_ends_with_the_time_of_who_drives_the_handshake(
+    kind: str, client_config: ClientConfig, server_config: ServerConfig, nothing_left: Settled
+) -> None:
+    """do_handshake has no time limit of its own: its caller's ends it, and the peer is not kept."""
+    side, _, hook = kind.partition("'s ")
+    client = client_config.replace(identity=certificates.leaf("client").identity)
+    server = server_config
+    if side == "server":
+        server = server.replace(**SERVER_HOOKS[hook](never))
+    else:
+        client = client.replace(**CLIENT_HOOKS[hook](never))
+    ends = {
+        "client": aiotls.TLSConnection(client, "localhost"),
+        "server": aiotls.TLSConnection(server),
+    }
+    other = "client" if side == "server" else "server"
+    socks = dict(zip(("client", "server"), socket.socketpair(), strict=True))
+    for sock in socks.values():
+        sock.setblocking(False)
+
+    async def patient() -> None:
+        await aiotls.do_handshake(ends[other], socks[other])
+        # In TLS 1.3 a client is done before a server has judged it: its end is told later.
+        data = await asyncio.get_running_loop().sock_recv(socks[other], 1)
+        assert not data, "a server that is not done has sent something"
+        ends[other].receive_eof()
+
+    waiting = asyncio.create_task(patient())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await aiotls.do_handshake(ends[side], socks[side])
+    assert not ends[side].handshake_complete
+    assert not waiting.done()
+    socks[side].close()
+    with pytest.raises(OSError):  # noqa: PT011
+        await asyncio.wait_for(waiting, 30)
+    socks[other].close()
+    del waiting
+    ends.clear()
     await nothing_left()
 
 
