@@ -241,27 +241,18 @@ def is_grease(value: int) -> bool:
 
 async def reads_half_rtt_data(bench: Bench) -> None:
     """RFC 8446, section 4.4.4: what the server writes before it has the client's Finished."""
-    config = bench.server(half_rtt=True)
     early: list[bool] = []
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        engine = aiotls.TLSConnection(config)
-        greeted = False
+    async def handle(reader: aiotls.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport: Any = writer.transport
+        early.append(not transport.connection.handshake_complete)
+        writer.write(LINE)
         with contextlib.suppress(OSError):
-            while not engine.peer_closed and (data := await reader.read(1 << 16)):
-                engine.receive_data(data)
-                if engine.peer_closed:
-                    engine.send_close_notify()
-                if not greeted and engine.can_write:
-                    greeted = True
-                    early.append(not engine.handshake_complete)
-                    engine.write(LINE)
-                engine.read()
-                writer.write(engine.data_to_send())
-                await writer.drain()
+            await reader.handshake_completed()
+            await reader.read()
         await ours.close(writer)
 
-    server = await asyncio.start_server(handle, HOST, 0)
+    server = await aiotls.start_server(handle, HOST, 0, ssl=bench.server(half_rtt=True))
     async with server:
         port = server.sockets[0].getsockname()[1]
         outcome = await bench.visit(port, Settings(trust=bench.pki.trust_file))
