@@ -10,6 +10,7 @@ import pytest
 
 from aiotls import ClientConfig, DecodeError, ECHKeys, ProtocolError, ServerConfig
 from aiotls.enums import Alert, ExtensionType, ProtocolVersion
+from aiotls.errors import AlertReceived
 from aiotls.handshake import ech_client, ech_server
 from aiotls.wire.codec import Reader
 from aiotls.wire.extensions import Extensions
@@ -325,6 +326,65 @@ def test_a_second_hello_that_does_not_go_on(
     """Section 7.1.1."""
     hostile = change_outer(with_ech(change), 2)
     refused(connect(hiding, retrying(opening), client_sends=hostile), alert)
+
+
+@pytest.mark.parametrize("algorithms", [b"\x00\x01\x99\x99", b"\x99\x99\x00\x01"])
+def test_algorithms_that_nobody_knows(
+    client: ClientConfig, opening: ServerConfig, keys: ECHKeys, algorithms: bytes
+) -> None:
+    """Section 7.1: a hello for a suite that is not in the config cannot be decrypted, no more."""
+    number = bytes([keys.keys[0].config.config_id])
+    value = b"\x00" + algorithms + number + b"\x00\x20" + bytes(32) + b"\x00\x20" + bytes(32)
+
+    def greased(message: Message) -> Message:
+        if isinstance(message, ClientHello):
+            return with_rows(message, [(ECH, value), *message.extensions.items])
+        return message
+
+    pair = connect(client.replace(session_cache=None), opening, client_sends=greased)
+    assert pair.server_error is None or isinstance(pair.server_error, AlertReceived)
+    answer = pair.client_error  # the retry configs, for which this client had not asked
+    assert isinstance(answer, ProtocolError)
+    assert answer.alert is Alert.UNSUPPORTED_EXTENSION
+
+
+@pytest.mark.parametrize(
+    ("second", "alert"),
+    [
+        (b"\x01", None),
+        (b"\x00" + bytes(5) + b"\x00\x00" + b"\x00\x01x", Alert.ILLEGAL_PARAMETER),
+        (None, Alert.MISSING_EXTENSION),
+    ],
+    ids=["inner", "outer", "gone"],
+)
+def test_the_second_hello_behind_another_server(
+    client: ClientConfig, server: ServerConfig, second: bytes | None, alert: Alert | None
+) -> None:
+    """Section 7.2: a backend server gets the inner ClientHellos from one that has decrypted."""
+    values = iter([b"\x01", second])
+
+    def inner(message: Message) -> Message:
+        if isinstance(message, ClientHello):
+            value = next(values)
+            if value is not None:
+                return with_rows(message, [(ECH, value), *message.extensions.items])
+        return message
+
+    def unconfirmed(message: Message) -> Message:
+        if isinstance(message, ServerHello) and message.is_retry:
+            return replace(message, extensions=message.extensions.without(ECH))
+        return message
+
+    pair = connect(
+        client.replace(session_cache=None, groups=["x25519", "secp256r1"], key_shares=["x25519"]),
+        server.replace(groups=["secp256r1"]),
+        client_sends=inner,
+        server_sends=unconfirmed,
+    )
+    if alert is None:
+        pair.check()
+    else:
+        refused(pair, alert)
 
 
 # -- what a server answers -------------------------------------------------------------------------
