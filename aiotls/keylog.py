@@ -27,18 +27,23 @@ def line(label: str, client_random: bytes, secret: bytes) -> str:
 class KeyLogFile:
     """A key log that is appended to a file, which may be shared with other processes.
 
-    The file is created with mode 0600 where it does not exist. Raises UsageError where it cannot
-    be opened.
+    The file is created with mode 0600 where it does not exist. Raises UsageError, with *hint*,
+    where it cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        hint: str = "It has to be a file that can be appended to, or made.",
+    ) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         try:
             self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
             raise UsageError(
                 f"the key log {os.fspath(path)!r} cannot be written: {error.strerror}",
-                hint="SSLKEYLOGFILE names a file to append to; unset it to keep no log.",
+                hint=hint,
             ) from error
         self.path = path
 
@@ -68,5 +73,6 @@ def from_environment() -> KeyLog | None:
     path = os.path.abspath(path)
     log = _files.get(path)
     if log is None:
-        log = _files.setdefault(path, KeyLogFile(path))
+        hint = "SSLKEYLOGFILE names a file to append to; unset it to keep no log."
+        log = _files.setdefault(path, KeyLogFile(path, hint=hint))
     return log

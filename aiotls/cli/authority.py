@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -114,8 +115,7 @@ class Authority:
         With *client* it is for the client's side of mutual TLS, and the names are any words.
         Raises UsageError for a name that is not a host's.
         """
-        if not names:
-            raise UsageError("a certificate needs at least one name")
+        alternatives = alternative_names(names, client)
         key = ec.generate_private_key(ec.SECP256R1())
         authority_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
@@ -128,7 +128,7 @@ class Authority:
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(
-                x509.SubjectAlternativeName([_alternative(name, client) for name in names]),
+                x509.SubjectAlternativeName(alternatives),
                 critical=False,
             )
             .add_extension(authority_id, critical=False)
@@ -143,6 +143,13 @@ class Authority:
         return self.issue(*names, days=days, client=client).identity
 
 
+def alternative_names(names: Sequence[str], client: bool) -> list[x509.GeneralName]:
+    """What stands in the certificate for these names; UsageError for one that cannot."""
+    if not names:
+        raise UsageError("a certificate needs at least one name")
+    return [_alternative(name, client) for name in names]
+
+
 def _builder(days: float) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     return (
@@ -154,11 +161,15 @@ def _builder(days: float) -> x509.CertificateBuilder:
 
 
 def _name(text: str) -> x509.Name:
+    if not text:
+        raise UsageError("a name is empty")
     # RFC 5280, appendix A.1: a common name has at most 64 characters.
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
 def _alternative(name: str, client: bool) -> x509.GeneralName:
+    if not name:
+        raise UsageError("a name is empty")
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -24,7 +24,7 @@ from ..errors import CertificateError
 from ..trace.text import clean
 from ..trust import TrustStore, parse_certificate
 from . import report
-from .authority import Authority
+from .authority import Authority, alternative_names
 from .connect import Target, add_target, close, make_config, open_link, parse_target
 from .main import OK, UNVERIFIED, USAGE, Failure, run_async
 from .terminal import Terminal
@@ -159,6 +159,8 @@ def trust_lines(certificate: Path) -> list[str]:
 def run_ca(options: argparse.Namespace) -> int:
     """``cert ca``."""
     _check_days(options.days)
+    if not options.name:
+        raise Failure("a name is empty", code=USAGE)
     directory = Path(options.ca) if options.ca else data_directory()
     if load_authority(directory) is not None:
         raise Failure(
@@ -182,6 +184,7 @@ def run_ca(options: argparse.Namespace) -> int:
 def run_new(options: argparse.Namespace) -> int:
     """``cert new``."""
     _check_days(options.days)
+    alternative_names(options.names, options.client)  # before anything is made
     directory = Path(options.ca) if options.ca else None
     if directory is not None and load_authority(directory) is None:
         raise Failure(
@@ -296,6 +299,8 @@ async def show_of(target: Target, config: ClientConfig) -> Sequence[bytes]:
 
 def run_check(options: argparse.Namespace) -> int:
     """``cert check``."""
+    if options.days_left < 0:
+        raise Failure("--days-left is a number of days, 0 or more", code=USAGE)
     target = parse_target(options)
     trust = TrustStore.from_files(cafile=options.cafile) if options.cafile else TrustStore.system()
     sent = fetch_chain(options)

@@ -115,7 +115,8 @@ def add_target(command: argparse.ArgumentParser, what: str = "HOST[:PORT]") -> N
     command.add_argument(
         "--starttls",
         choices=sorted(starttls.DIALOGUES),
-        help="begin in the plaintext of this protocol",
+        metavar="PROTOCOL",
+        help=f"begin in the plaintext of this protocol: {', '.join(sorted(starttls.DIALOGUES))}",
     )
     command.add_argument(
         "--timeout",

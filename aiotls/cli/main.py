@@ -31,7 +31,7 @@ exit codes:
   0  all went well, and the peer was verified
   1  the connection failed
   2  wrong arguments or unreadable files
-  3  the peer was not verified: its certificate was refused, or --insecure was given
+  3  the peer was not verified: its certificate was refused, or --insecure
 """
 
 HINTS = {
@@ -98,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_standard_files()
     top = parser()
     try:
-        options = top.parse_args(arguments)
+        options, unknown = top.parse_known_args(arguments)
+        if unknown:
+            _refuse(options, unknown)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
@@ -116,6 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("AIOTLS_DEBUG"):
             raise
         return _report(explain(error), options)
+
+
+def _refuse(options: argparse.Namespace, unknown: Sequence[str]) -> NoReturn:
+    """What argparse would say, but with the help of the command that it was meant for."""
+    words = ("aiotls", options.command, getattr(options, "action", None))
+    prog = " ".join(word for word in words if word)
+    Parser(prog=prog).error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def _report(failure: Failure, options: argparse.Namespace) -> int:
@@ -223,6 +232,8 @@ def _explain_os(error: OSError) -> Failure:
             hint=HINTS["UNEXPECTED_EOF_WHILE_READING"],
         )
     text = os.strerror(number) if number is not None else str(error) or type(error).__name__
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Failure(f"the output cannot be written: {text}")
     return Failure(f"the connection failed: {text}")
 
 

@@ -30,7 +30,7 @@ from .cert import LEAF_DAYS, the_authority, trust_lines
 from .connect import split_target
 from .main import OK, USAGE, Failure, run_async
 from .terminal import Terminal
-from .workers import Place, Workers
+from .workers import Place, Workers, check_count
 
 CHUNK = 1 << 16
 BACKEND_TIMEOUT = 10.0
@@ -183,6 +183,8 @@ def run(options: argparse.Namespace) -> int:
             raise Failure(f"{options.directory} is not a directory", code=USAGE)
         root = root.resolve()
     make_budget(options)
+    if options.workers != 1:
+        check_count(options.workers)  # before anything is made
     config = make_config(options)
     if options.workers == 1:
         return run_async(lambda: Service(root, backend, config, options).run())

@@ -72,6 +72,14 @@ class _Worker:
     ready: bool = False
 
 
+def check_count(count: int) -> None:
+    """Raises Failure for a number of workers that cannot be had here."""
+    if not hasattr(os, "fork") or not hasattr(socket, "SO_REUSEPORT"):
+        raise Failure("--workers needs fork and SO_REUSEPORT, which are not here", code=USAGE)
+    if not 1 <= count <= MAX_WORKERS:
+        raise Failure(f"--workers is 1 to {MAX_WORKERS}", code=USAGE)
+
+
 class Workers:
     """The parent of *count* workers. *work* is what each of them runs, *say* prints a line."""
 
@@ -79,10 +87,7 @@ class Workers:
         self, count: int, host: str, port: int, work: Callable[[Place], int],
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
-        if not hasattr(os, "fork") or not hasattr(socket, "SO_REUSEPORT"):
-            raise Failure("--workers needs fork and SO_REUSEPORT, which are not here", code=USAGE)
-        if not 1 <= count <= MAX_WORKERS:
-            raise Failure(f"--workers is 1 to {MAX_WORKERS}", code=USAGE)
+        check_count(count)
         self._count = count
         self._host = host
         self._port = port

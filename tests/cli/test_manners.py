@@ -288,3 +288,47 @@ def test_a_folded_line_has_all_its_words(words: list[str], width: int) -> None:
     parts = fold("  " + " ".join(painted), width)
     assert " ".join(parts).split() == painted
     assert all(len(ESCAPE.sub("", part)) <= width or len(part.split()) == 1 for part in parts)
+
+
+ODD = [
+    (["cert", "new", ""], USAGE, "a name is empty"),
+    (["cert", "ca", "--name", ""], USAGE, "a name is empty"),
+    (["serve", ".", "--workers", "0", "--cert", "auto"], USAGE, "--workers is 1 to"),
+    (["cert", "check", "localhost", "--days-left", "-1"], USAGE, "--days-left is a number of days"),
+    (["connect", "localhost", "--keylog", "/none/x"], USAGE, "the key log '/none/x'"),
+    (["connect", "localhost", "--port", "0"], USAGE, "unrecognized arguments: --port 0"),
+    (["cert", "ca", "--out", "x"], USAGE, "unrecognized arguments: --out x"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), ODD)
+def test_what_cannot_be_is_said_before_anything_is_made(
+    aiotls: Run, tmp_path: Path, arguments: list[str], code: int, text: str
+) -> None:
+    run = aiotls(*arguments, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path))
+    assert run.returncode == code
+    assert run.stderr.startswith(f"aiotls: {text}")
+    assert not run.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["connect", "cert ca"])
+def test_who_mistakes_an_option_is_shown_the_commands_own_help(aiotls: Run, command: str) -> None:
+    run = aiotls(*command.split(), *(["localhost"] if command == "connect" else []), "--nope")
+    assert f"try: aiotls {command} --help" in run.stderr
+
+
+def test_a_full_disk_is_no_failed_connection() -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "aiotls", "doctor"], stdout=full, stderr=subprocess.PIPE,
+            text=True, env=environment(), timeout=50, check=False,
+        )  # fmt: skip
+    assert run.returncode == FAILED
+    assert run.stderr.startswith("aiotls: the output cannot be written: No space left")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal(aiotls: Run, command: str) -> None:
+    run = aiotls(*command.split(), "--help", COLUMNS="80")
+    assert all(len(line) <= 80 for line in run.stdout.splitlines())
