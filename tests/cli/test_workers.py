@@ -15,6 +15,7 @@ import pytest
 
 import aiotls as package
 from aiotls.cli.authority import Authority
+from aiotls.sessions import MemorySessionCache, Session
 
 from .conftest import Files, Run, Served
 
@@ -122,6 +123,59 @@ async def test_one_that_dies_is_noticed_and_replaced(served: Served, files: File
     assert code == 0
     assert f"(process {victim}) ended by SIGKILL" in said
     assert "is started again" in said
+
+
+class Noting(MemorySessionCache):
+    """Keeps in mind under which keys the tickets were sealed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[bytes] = []
+
+    def put(self, key: bytes, session: Session) -> None:
+        self.names.append(session.ticket[:16])
+        super().put(key, session)
+
+
+@pytest.mark.asyncio
+async def test_the_ticket_keys_turn_for_all_of_them(served: Served, files: Files) -> None:
+    """By the parent's timer, whose signal comes early here; and no session dies of it."""
+    cache = Noting()
+    config = package.ClientConfig(trust=files.authority.trust(), session_cache=cache)
+    assert [await connect(served.port, config) for _ in range(10)] == [False] + [True] * 9
+    assert len(set(cache.names)) == 1, "one key for all workers"
+    old = cache.names[0]
+    served.process.send_signal(signal.SIGALRM)
+    in_a_row = 0
+    async with asyncio.timeout(30):
+        while in_a_row < 25:  # each of the workers has been met by then
+            assert await connect(served.port, config)
+            in_a_row = 0 if cache.names[-1] == old else in_a_row + 1
+    assert len(set(cache.names)) == 2, "one new key for all workers"
+
+
+@pytest.mark.asyncio
+async def test_one_that_does_not_end_is_made_to(served: Served) -> None:
+    workers = workers_of(served)
+    os.kill(min(workers), signal.SIGSTOP)  # it hears no SIGTERM any more
+    served.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(served.process.wait, 30) == 0
+    assert not any(alive(pid) for pid in workers)
+
+
+@pytest.mark.asyncio
+async def test_they_share_a_port_of_ipv6(serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--workers", "2", "--host", "::1")
+    assert "[::1]:" in served.first
+    config = package.ClientConfig(trust=files.authority.trust())
+    for _ in range(6):
+        reader, writer = await package.open_connection(
+            "::1", served.port, ssl=config, server_hostname="localhost"
+        )
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.asyncio
