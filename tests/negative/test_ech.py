@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aiotls import ClientConfig, DecodeError, ECHKeys, ProtocolError, ServerConfig
+from aiotls.crypto import hpke
 from aiotls.enums import Alert, ExtensionType, ProtocolVersion
 from aiotls.errors import AlertReceived
 from aiotls.handshake import ech_client, ech_server
@@ -334,7 +335,8 @@ def test_algorithms_that_nobody_knows(
 ) -> None:
     """Section 7.1: a hello for a suite that is not in the config cannot be decrypted, no more."""
     number = bytes([keys.keys[0].config.config_id])
-    value = b"\x00" + algorithms + number + b"\x00\x20" + bytes(32) + b"\x00\x20" + bytes(32)
+    enc = hpke.public_bytes(hpke.generate_key_pair(hpke.Kem.DHKEM_X25519_HKDF_SHA256))
+    value = b"\x00" + algorithms + number + b"\x00\x20" + enc + b"\x00\x20" + bytes(32)
 
     def greased(message: Message) -> Message:
         if isinstance(message, ClientHello):
