@@ -122,7 +122,21 @@ class AlertReceived(TLSError):
 
 
 class Truncated(TLSError, EOFError):
-    """The stream ended without close_notify: data may be missing (RFC 8446, section 6.1)."""
+    """The stream ended without close_notify: data may be missing (RFC 8446, section 6.1).
+
+    *close_notify*: it did come, but in the handshake, which it cuts short.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        hint: str | None = None,
+        close_notify: bool = False,
+    ) -> None:
+        super().__init__(message, reason=reason, hint=hint)
+        self.close_notify = close_notify
 
 
 class PassedThrough(TLSError):

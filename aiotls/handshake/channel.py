@@ -274,6 +274,7 @@ class Channel:
                 "the peer closed the connection (close_notify) during the handshake, while "
                 f"{self.expected_names()} was expected",
                 reason="UNEXPECTED_EOF_WHILE_READING",
+                close_notify=True,
             )
         raise AlertReceived(alert)
 

@@ -98,7 +98,7 @@ def want_write() -> ssl.SSLWantWriteError:
 
 
 def closed() -> ssl.SSLZeroReturnError:
-    """Both sides have sent close_notify."""
+    """The peer has sent close_notify, at the end or in the middle of the handshake."""
     return make(
         ssl.SSLZeroReturnError,
         ssl.SSL_ERROR_ZERO_RETURN,
@@ -131,7 +131,7 @@ def translate(error: TLSError) -> ssl.SSLError:
         translated.verify_code = error.verify_code
         translated.verify_message = error.verify_message
     elif isinstance(error, Truncated):
-        translated = end_of_file()
+        translated = closed() if error.close_notify else end_of_file()
     elif isinstance(error, AlertReceived):
         translated = failure(alert_reason(error.alert))
     else:

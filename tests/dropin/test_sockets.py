@@ -193,6 +193,12 @@ def a_cut_in_the_handshake(s: Sockets) -> list[Any]:
     return [outcome(s.client.do_handshake)]
 
 
+def a_close_notify_in_the_handshake(s: Sockets) -> list[Any]:
+    with beneath(s.server) as plain:
+        plain.sendall(b"\x15\x03\x03\x00\x02\x01\x00")
+        return [outcome(s.client.do_handshake)]
+
+
 def no_tls(s: Sockets) -> list[Any]:
     with beneath(s.client) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -238,7 +244,7 @@ def what_is_pending(s: Sockets) -> list[Any]:
 
 SITUATIONS = [
     refused_calls, before_the_handshake, after_closing, time_outs, non_blocking, a_clean_end,
-    a_cut_in_the_handshake, no_tls, a_file, lines, what_is_pending,
+    a_cut_in_the_handshake, a_close_notify_in_the_handshake, no_tls, a_file, lines, what_is_pending,
 ]  # fmt: skip
 
 
