@@ -67,7 +67,7 @@ class _Half(asyncio.Protocol):
                 transport.abort()
             elif wire.fault == "close":
                 transport.close()
-            elif wire.fault == "half":
+            elif wire.fault == "half" and not transport.is_closing():
                 with contextlib.suppress(OSError):
                     transport.write_eof()
             # "stall": nothing passes any more, and nothing is closed
