@@ -68,7 +68,7 @@ def days_left(certificate: x509.Certificate, now: float) -> int:
     return int((end - now) // 86_400)
 
 
-def in_days(days: int, hours: float | None = None) -> str:
+def in_days(days: int) -> str:
     """``61 days left``, ``expired 3 days ago``."""
     if days < 0:
         return f"expired {-days} day{'s' * (days != -1)} ago"

@@ -31,7 +31,6 @@ from ..trust.certificates import (
 )
 from .errors import failure, make
 
-NOT_DATA = "cadata should be an ASCII string or a bytes-like object"
 LONGEST_PATH = 8
 _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
 _TRUSTED_LABEL = "TRUSTED CERTIFICATE"
