@@ -186,7 +186,7 @@ def reference(hash_name: str, secret: bytes, label: bytes, context: bytes, lengt
 
 @given(
     hash_name=st.sampled_from(["sha256", "sha384"]),
-    secret=st.binary(min_size=1, max_size=64),
+    secret=st.binary(min_size=1, max_size=200),
     label=st.binary(max_size=249),
     context=st.binary(max_size=255),
     length=st.integers(1, 300),
