@@ -17,7 +17,6 @@ pushed through as they come), and after the end (everything is dropped in silenc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import ClientConfig, Config, ServerConfig
@@ -27,7 +26,6 @@ from .enums import (
     AlertLevel,
     ContentType,
     EarlyData,
-    HandshakeType,
     NamedGroup,
     ProtocolVersion,
     Want,
@@ -45,30 +43,19 @@ from .handshake import client, exporter, server
 from .handshake.advice import advise
 from .handshake.channel import (
     MAX_IGNORED_RECORDS,
-    MAX_WARNINGS,
     Channel,
-    is_ignorable,
-    read_alert,
 )
 from .handshake.drive import Drive
 from .handshake.established import Established
-from .handshake.post13 import PostHandshake, send_messages, update_sending_key
-from .handshake.post_auth import Answer, LateAuthentication
-from .handshake.psk import keep_ticket
-from .handshake.tickets import receive_ticket
+from .handshake.key_update import update_sending_key
+from .handshake.post import PostHandshake
 from .record import APPLICATION_DATA, RecordReader, RecordWriter
 from .trust import check_name
-from .wire.extensions import Context
-from .wire.messages import CertificateRequest, NewSessionTicket
 
 if TYPE_CHECKING:
     from .handshake.auth import Peer
 
 Bytes = bytes | bytearray | memoryview
-
-MAX_TICKETS = 256
-"""Tickets that a client takes on one connection; what comes after them is dropped. Each costs a
-derivation of keys, and a call to the cache, which may be a task that is not soon done."""
 
 
 class TLSConnection:
@@ -121,7 +108,6 @@ class TLSConnection:
         """What a client has sent, as long as the application may still leave it to another."""
         if isinstance(config, ServerConfig) and config.select is not None:
             self._seen = bytearray()
-        self._late: LateAuthentication | None = None
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
@@ -140,8 +126,6 @@ class TLSConnection:
         self._plaintext: list[bytes] = []
         self._readable = 0
         self._empty_records = 0
-        self._warnings = 0
-        self._tickets = 0
 
     def __repr__(self) -> str:
         role = "server" if self.server_side else "client"
@@ -340,6 +324,8 @@ class TLSConnection:
             self.error = error
         else:
             self.error = TLSError("the handshake was cancelled", reason="CANCELLED")
+        if self._post is not None:
+            self._post.write_ended = True
         self._channel = None
         self._coroutine = None
         self.want = None
@@ -430,13 +416,13 @@ class TLSConnection:
         quick way for a face that hands data on at once. None means that *data* was taken in as
         by :meth:`receive_data`, with all that this may lead to.
         """
-        reader = self._reader
+        reader, post = self._reader, self._post
         if (
             self._result is None
             or self._readable
             or self.peer_closed
             or self.error is not None
-            or self._post is not None
+            or (post is not None and post.pending)
             or reader.kept
         ):
             self.receive_data(data)
@@ -467,8 +453,6 @@ class TLSConnection:
         except Exception as error:
             failure = self._fail(error)
             raise failure from failure.__cause__
-        if self._post is not None and self._post.idle:
-            self._post = None
 
     def _take_run(self, data: memoryview) -> memoryview:
         """What is plain application data is opened in one go; returns what comes behind it."""
@@ -478,8 +462,9 @@ class TLSConnection:
         if len(plaintext) > known:
             self._readable += sum(map(len, plaintext[known:] if known else plaintext))
             self._empty_records = 0
-            if self._post is not None:
-                self._post.data_arrived()
+            post = self._post
+            if post is not None and post.pending:
+                post.data_arrived()
         return rest
 
     def _take_records(self, records: Iterable[tuple[int, bytes]]) -> bool:
@@ -488,7 +473,7 @@ class TLSConnection:
         for kind, content in records:
             if kind == APPLICATION_DATA:
                 if content:
-                    if post is not None:
+                    if post is not None and post.pending:
                         post.data_arrived()
                     plaintext.append(content)
                     self._readable += len(content)
@@ -507,6 +492,8 @@ class TLSConnection:
 
     def _take_empty_record(self) -> None:
         """RFC 8446, section 5.4 allows them; without end they only cost time."""
+        if self._post is not None and self._post.interrupted:
+            self._post.data_arrived()  # which is an error, without data as well
         self._empty_records += 1
         if self._empty_records > MAX_IGNORED_RECORDS:
             raise ProtocolError(
@@ -517,142 +504,63 @@ class TLSConnection:
 
     def _take_control(self, kind: int, content: bytes) -> bool:
         """Anything that is not application data. False when nothing after it counts."""
-        post = self._post
-        if kind == ContentType.HANDSHAKE:
-            if post is None:
-                config = self.config
-                limit, observer = config.max_handshake_message, config.observer
-                post = self._post = PostHandshake(self._reader, limit, observer)
-            for message, body in post.take(content):
-                self._take_message(message, body)
-        elif post is not None and post.interrupted:
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE,
-                "the peer sent another record in the middle of a handshake message",
-                reason="UNEXPECTED_RECORD",
-            )
-        elif kind == ContentType.ALERT:
-            self._take_alert(*read_alert(content))
-        else:  # 5: a change_cipher_spec after the handshake
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE,
-                f"the peer sent a {ContentType.label(kind).lower()} record after the handshake",
-                reason="UNEXPECTED_RECORD",
-            )
+        post = self._post_handshake()
+        for work in post.take(kind, content, self.chores):
+            self._do(work)
+        self.peer_closed = post.peer_closed
         return not self.peer_closed
 
-    def _take_alert(self, warning: bool, alert: int) -> None:
-        if alert == Alert.CLOSE_NOTIFY:
-            self.peer_closed = True
-        elif is_ignorable(warning, alert, self._established().version):
-            self._count_warning()
-        else:
-            raise AlertReceived(alert)
-
-    def _count_warning(self) -> None:
-        self._warnings += 1
-        if self._warnings > MAX_WARNINGS:
-            raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE,
-                "the peer sent warning alerts without end",
-                reason="TOO_MANY_WARNING_ALERTS",
+    def _post_handshake(self) -> PostHandshake:
+        if self._post is None:
+            self._post = PostHandshake(
+                self.config, self._established(), self._reader, self._writer, self.server_hostname
             )
+            self._post.write_ended = self.close_notify_sent
+        return self._post
 
-    def _take_message(self, kind: int, body: bytes) -> None:
-        if self.config.observer is not None:
-            raw = bytes([kind]) + len(body).to_bytes(3, "big") + body
-            self.config.observer.message(False, kind, raw, True)
-        tls13 = self._established().version is ProtocolVersion.TLSv1_3
-        if tls13 and kind == HandshakeType.NEW_SESSION_TICKET and not self.server_side:
-            self._take_ticket(NewSessionTicket.parse(body))
-            return
-        renegotiation = (
-            HandshakeType.CLIENT_HELLO if self.server_side else HandshakeType.HELLO_REQUEST
-        )
-        if not tls13 and kind == renegotiation:
-            # RFC 5246, section 7.2.2: no is a warning; the peer decides whether it goes on
-            self._count_warning()
-            self._send_alert(AlertLevel.WARNING, Alert.NO_RENEGOTIATION)
-            return
-        if tls13 and kind == HandshakeType.CERTIFICATE_REQUEST and not self.server_side:
-            self._late_authentication().admit()
-            self._do(self._answer(body))
-            return
-        if self._late is not None and self._late.requests:
-            answer = self._late.collect(kind, body)
-            if answer is not None:
-                self._do(self._learn(answer))
-            return
-        raise ProtocolError(
-            Alert.UNEXPECTED_MESSAGE,
-            f"the peer sent {HandshakeType.label(kind).lower()} after the handshake",
-        )
-
-    # -- authentication after the handshake: RFC 8446, section 4.6.2 ---------------------------
+    def reconfigure(self, config: Config) -> None:
+        """Goes on with another configuration, which counts for what is still to come after the
+        handshake: how a client is verified that is asked for its certificate then.
+        """
+        self.config = config
+        if self._post is not None:
+            self._post.reconfigure(config)
 
     def request_certificate(self) -> None:
-        """On a server: asks the client for its certificate; :attr:`peer` is set when it came.
+        """On a server: asks the client for its certificate; :attr:`peer` is set when it came
+        (RFC 8446, section 4.6.2).
 
         Raises UsageError on a client, on TLS 1.2, where the configuration has no trust to verify
         clients by, and where the client did not say that it would answer.
         """
         self._check_alive()
-        request = self._late_authentication().request()
-        send_messages(self._writer, request.encode(), self.config.observer)
+        self._post_handshake().request_certificate()
 
     @property
     def requests_certificate(self) -> bool:
         """On a server: whether an answer to :meth:`request_certificate` is still to come."""
-        return self._late is not None and bool(self._late.requests)
+        return self._post is not None and self._post.awaits_certificate
 
-    def _late_authentication(self) -> LateAuthentication:
-        if self._late is None:
-            self._late = LateAuthentication(
-                self.config, self._established(), self._reader, self._writer
-            )
-        return self._late
-
-    async def _answer(self, body: bytes) -> None:
-        flight = await self._late_authentication().answer(CertificateRequest.parse(body))
-        if self.error is None and not self.close_notify_sent:
-            send_messages(self._writer, flight, self.config.observer)
-
-    async def _learn(self, answer: Answer) -> None:
-        peer = await self._late_authentication().verify(answer)
-        self._result = replace(self._established(), peer=peer)
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, Established]) -> None:
         """Work that may await a hook: at once where there is none, or else by the face."""
         if self.config.has_hooks:
             self.chores.append(self._guard(work))
             return
         try:
             work.send(None)
-        except StopIteration:
+        except StopIteration as stop:
+            self._result = stop.value
             return
         work.close()
         raise UsageError("a hook suspended that was not known to")
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Coroutine[Any, Any, Established]) -> None:
         try:
-            await work
+            self._result = await work
         except BaseException as error:
             if self.error is None:
                 self._fail(error)
             raise
-
-    def _take_ticket(self, message: NewSessionTicket) -> None:
-        message.extensions.check(Context.NEW_SESSION_TICKET)
-        self._tickets += 1
-        if self._tickets > MAX_TICKETS:
-            return
-        config = self.config
-        session = receive_ticket(self._established(), message, config.clock())
-        if session is None or not isinstance(config, ClientConfig):
-            return
-        kept = keep_ticket(config, self.server_hostname, session)
-        if kept is not None:
-            self.chores.append(kept)
 
     # -- bytes out -----------------------------------------------------------------------------
 
@@ -670,11 +578,8 @@ class TLSConnection:
                 self._writer.put_back(data)  # it goes before the alert, at the next call
                 raise
             return data
-        post = self._post
-        if post is not None and post.response_due:
-            if not self.close_notify_sent and self.error is None:
-                post.response_due = False
-                update_sending_key(self._writer, request=False, observer=self.config.observer)
+        if self._post is not None and self._post.response_due:
+            self._post.update_sending_key()
         return self._writer.take()
 
     def put_back(self, data: bytes) -> None:
@@ -703,10 +608,8 @@ class TLSConnection:
                 raise UsageError("data cannot be written after close_notify was sent")
             if not self.can_write:
                 raise UsageError("data cannot be written before the handshake is complete")
-        post = self._post
-        if post is not None and post.response_due:
-            post.response_due = False
-            update_sending_key(self._writer, request=False, observer=self.config.observer)
+        if self._post is not None and self._post.response_due:
+            self._post.update_sending_key()
         if len(data):
             writer = self._writer
             writer.write(APPLICATION_DATA, data)
@@ -717,7 +620,7 @@ class TLSConnection:
 
     def seal(self, data: Bytes) -> bytes:
         """:meth:`write` and :meth:`data_to_send` in one call, for what is sent at once."""
-        writer = self._writer
+        writer, post = self._writer, self._post
         sealer = writer.sealer
         if (
             self._result is None
@@ -726,7 +629,7 @@ class TLSConnection:
             or writer.pending
             or not 0 < len(data) <= writer.max_plaintext
             or sealer.sequence + 1 >= sealer.limit
-            or self._post is not None
+            or (post is not None and post.pending)
         ):
             self.write(data)
             return self.data_to_send()
@@ -743,9 +646,7 @@ class TLSConnection:
             raise UsageError("only TLS 1.3 has KeyUpdate")
         if self.close_notify_sent:
             raise UsageError("keys cannot be updated after close_notify was sent")
-        if self._post is not None:
-            self._post.response_due = False  # one KeyUpdate answers the peer's as well
-        update_sending_key(self._writer, request=request_peer, observer=self.config.observer)
+        self._post_handshake().update_sending_key(request=request_peer)
 
     def send_close_notify(self) -> None:
         """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.
@@ -761,8 +662,9 @@ class TLSConnection:
             self._send_alert(AlertLevel.WARNING, Alert.USER_CANCELED)
         self._send_alert(AlertLevel.WARNING, Alert.CLOSE_NOTIFY)
         self.close_notify_sent = True
-        if channel is not None:
-            channel.write_ended = True
+        for writing in (channel, self._post):
+            if writing is not None:
+                writing.write_ended = True
 
     def abort(self, alert: Alert = Alert.INTERNAL_ERROR) -> None:
         """Ends the connection with a fatal alert, which is then in :meth:`data_to_send`."""

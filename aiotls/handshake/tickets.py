@@ -13,7 +13,7 @@ from ..wire import extensions as ext
 from ..wire.extensions import Extensions
 from ..wire.messages import ClientHello, NewSessionTicket
 from .channel import Channel, resolve
-from .post13 import send_messages
+from .key_update import send_messages
 
 if TYPE_CHECKING:
     from .established import Established

@@ -218,7 +218,7 @@ class Handshake(Outgoing):
             self.progress.move(State.SW_CERT_REQ)
             if self.settings.native is None:
                 auth = self.settings.server.client_auth
-                connection.config = attach(connection.config, client_auth=auth)
+                connection.reconfigure(attach(connection.config, client_auth=auth))
             connection.request_certificate()
         elif self.key_update != SSL_KEY_UPDATE_NONE or not answers:
             self.progress.move(State.SW_KEY_UPDATE if self.server else State.CW_KEY_UPDATE)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig, TrustStore, UsageError
-from aiotls.enums import Alert, ContentType
+from aiotls.crypto.aead import Sealer13
+from aiotls.enums import Alert, ContentType, KeyUpdateRequest
 from aiotls.errors import ProtocolError
 from aiotls.handshake.post_auth import MAX_REQUESTS
-from aiotls.wire.messages import Certificate, Finished
+from aiotls.wire.messages import Certificate, Finished, KeyUpdate
 from tests.engine.pair import Pair, connect
 
 
@@ -50,6 +51,29 @@ def test_a_key_update_may_come_before_the_answer(
     assert pair.check().server.peer is not None
 
 
+def test_a_key_update_may_end_the_record_of_the_answer(
+    willing: ClientConfig, asking: ServerConfig
+) -> None:
+    """The Finished is of the key that it came under, not of the one announced behind it."""
+    pair = connect(willing, asking).check()
+    pair.server.request_certificate()
+    post, client = pair.client._post, pair.client
+    assert post is not None  # there were tickets
+    assert pair.server._post is not None
+    (request,) = pair.server._post.authentication.requests.values()
+    with pytest.raises(StopIteration) as stop:
+        post.authentication.answer(request).send(None)
+    flight = stop.value.value + KeyUpdate(KeyUpdateRequest.UPDATE_NOT_REQUESTED).encode()
+    client._writer.write(ContentType.HANDSHAKE, flight)
+    sealer = client._writer.sealer
+    assert isinstance(sealer, Sealer13)
+    client._writer.sealer = sealer.updated()
+    client.write(b"under the next key")
+    pair.server.receive_data(client.data_to_send())
+    assert pair.check().server.peer is not None
+    assert pair.server.read() == b"under the next key"
+
+
 def test_a_client_without_a_certificate_says_so(
     willing: ClientConfig, asking: ServerConfig
 ) -> None:
@@ -69,8 +93,8 @@ def test_a_client_that_did_not_agree_is_not_asked(
 
 def test_a_client_that_did_not_agree_refuses(willing: ClientConfig, asking: ServerConfig) -> None:
     pair = connect(willing, asking).check()
-    assert pair.client._result is not None
-    pair.client._result = replace(pair.client._result, transcript=None)
+    assert pair.client._post is not None  # there were tickets
+    pair.client._post.established = replace(pair.client._post.established, transcript=None)
     pair.server.request_certificate()
     pair.pump()
     assert isinstance(pair.client_error, ProtocolError)
@@ -99,8 +123,8 @@ def test_a_server_refuses_a_wrong_answer(
 def test_a_forged_finished_is_refused(willing: ClientConfig, asking: ServerConfig) -> None:
     pair = connect(willing, asking).check()
     pair.server.request_certificate()
-    assert pair.server._late is not None
-    context = next(iter(pair.server._late.requests))
+    assert pair.server._post is not None
+    context = next(iter(pair.server._post.authentication.requests))
     pair.server.data_to_send()
     flight = Certificate(context, ()).encode() + Finished(bytes(32)).encode()
     pair.client._writer.write(ContentType.HANDSHAKE, flight)
@@ -123,9 +147,7 @@ def test_a_client_that_must_show_a_certificate_later(
     """RFC 8446, section 4.4.2.4: where it is required, certificate_required."""
     server = asking.replace(client_auth=ClientAuth.REQUIRED)
     pair = connect(willing, server).check()
-    assert pair.client._result is not None
-    pair.client.config = willing.replace(identity=None)
-    assert pair.client._late is None
+    pair.client.reconfigure(willing.replace(identity=None))
     pair.server.request_certificate()
     pair.pump()
     assert isinstance(pair.server_error, ProtocolError)

@@ -15,7 +15,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from aiotls import CertificateError, ClientConfig, Identity, ServerConfig, TLSConnection, TrustStore
 from aiotls.compression import COMPRESS, DECOMPRESS
-from aiotls.connection import MAX_TICKETS
 from aiotls.delegation import DelegatedCredential
 from aiotls.enums import (
     GREASE_VALUES,
@@ -29,6 +28,7 @@ from aiotls.enums import (
 from aiotls.errors import DecodeError, ProtocolError
 from aiotls.handshake.channel import MAX_IGNORED_RECORDS
 from aiotls.handshake.offer import MAX_COOKIE
+from aiotls.handshake.post import MAX_TICKETS
 from aiotls.handshake.post_auth import MAX_ANSWERS
 from aiotls.handshake.selection import choose_group
 from aiotls.handshake.tickets import MAX_TICKET

@@ -215,6 +215,21 @@ def test_another_record_within_a_message(
     assert error.alert == Alert.UNEXPECTED_MESSAGE
 
 
+def test_an_empty_record_of_data_within_a_message(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5.1: nor with records of application data that carry none."""
+    pair = connect(client, server).check()
+    writer = pair.client._writer
+    writer.write(HANDSHAKE, b"\x18\0\0")
+    begun = pair.client.data_to_send()
+    sealer = writer.sealer
+    header = bytes([DATA, 3, 3, 0, 17])
+    nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
+    error = refusal(pair.server, begun + header + sealer._encrypt(nonce, bytes([DATA]), header))
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
 def test_an_empty_handshake_record_later(client: ClientConfig, server: ServerConfig) -> None:
     """RFC 8446, section 5.1, under protection: content of no bytes, and the type behind it."""
     pair = connect(client, server).check()
