@@ -210,6 +210,8 @@ class TLSConnection:
     @property
     def expecting(self) -> str:
         """The messages that the handshake waits for; empty when it is over."""
+        if self.server_side and self._coroutine is None and self._channel is not None:
+            return "client_hello"
         return self._channel.expected_names() if self._channel is not None else ""
 
     def _start(self) -> Coroutine[Any, None, Established]:

@@ -35,7 +35,7 @@ MAX_FED = 1 << 18
 class Phase(asyncio.BufferedProtocol):
     """One of the lives of a connection, as the transport below sees it."""
 
-    __slots__ = ("transport", "view")
+    __slots__ = ("__weakref__", "transport", "view")
 
     def __init__(self, transport: TLSTransport) -> None:
         self.transport = transport
@@ -147,7 +147,7 @@ def records(transport: TLSTransport) -> Records:
 class Linger(Phase):
     """After the last word: discards what still arrives, until the peer closes or time is up."""
 
-    __slots__ = ("error", "finished", "timer", "unsent")
+    __slots__ = ("below", "error", "finished", "unsent")
 
     def __init__(
         self,
@@ -158,7 +158,8 @@ class Linger(Phase):
         super().__init__(transport)
         self.error = error
         self.finished = finished
-        self.timer: asyncio.TimerHandle | None = None
+        self.below: asyncio.Transport | None = None
+        """As long as there is a deadline for it to close."""
         self.unsent = 0
 
     def begin(self, below: asyncio.Transport) -> None:
@@ -182,18 +183,21 @@ class Linger(Phase):
             below.abort()
             return
         self.unsent = below.get_write_buffer_size()
-        self.timer = transport._loop.call_later(transport._shutdown_timeout, self._check, below)
+        if self.unsent or not below.is_closing():
+            self.below = below
+            transport._deadlines.set(transport._loop, self, transport._shutdown_timeout)
 
-    def _check(self, below: asyncio.Transport) -> None:
+    def expire(self) -> None:
         """Time is up, unless the peer is still taking what was written before the end."""
+        below, self.below = self.below, None
+        if below is None:
+            return
         unsent = below.get_write_buffer_size()
         if 0 < unsent < self.unsent:
-            self.unsent = unsent
-            timeout = self.transport._shutdown_timeout
-            self.timer = self.transport._loop.call_later(timeout, self._check, below)
-            return
-        self.timer = None
-        if unsent:
+            transport = self.transport
+            self.unsent, self.below = unsent, below
+            transport._deadlines.set(transport._loop, self, transport._shutdown_timeout)
+        elif unsent:
             below.abort()
         else:
             below.close()
@@ -207,10 +211,11 @@ class Linger(Phase):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over. How the last moments went is no concern of the application's."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        self.transport._connection_lost(self.error)
+        transport = self.transport
+        if self.below is not None:
+            self.below = None
+            transport._deadlines.take_back(self, transport._shutdown_timeout)
+        transport._connection_lost(self.error)
         if self.finished is not None:
             finished, self.finished = self.finished, None
             finished()
@@ -232,8 +237,8 @@ class Handshake(Phase):
         "reader",
         "slot",
         "task",
+        "timed",
         "timeout",
-        "timer",
     )
 
     def __init__(self, transport: TLSTransport, timeout: float = HANDSHAKE_TIMEOUT) -> None:
@@ -243,7 +248,8 @@ class Handshake(Phase):
         self.timeout = timeout
         self.slot: Slot | None = None
         self.below: asyncio.Transport | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.timed = False
+        """Whether there is a deadline for it."""
         self.task: asyncio.Task[None] | None = None
         self.reader: asyncio.Future[None] | None = None
         self.fed = 0
@@ -266,10 +272,11 @@ class Handshake(Phase):
             return
         self.below = upper._below = below
         loop = upper._loop
-        self.timer = loop.call_later(self.timeout, self._timed_out)
+        self.timed = True
+        upper._deadlines.set(loop, self, self.timeout)
         if self.connection.config.has_hooks:
             self.task = loop.create_task(self._run())
-        else:
+        elif not self.connection.server_side:  # a server has nothing to say yet
             self._step(None)
 
     # -- without hooks -------------------------------------------------------------------------
@@ -451,11 +458,12 @@ class Handshake(Phase):
         self.closed()
 
     def _end(self) -> None:
-        """The timer and the task are not needed any more."""
-        self.transport._half_open = None
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        """The deadline and the task are not needed any more."""
+        transport = self.transport
+        transport._half_open = None
+        if self.timed:
+            self.timed = False
+            transport._deadlines.take_back(self, self.timeout)
         task, self.task = self.task, None
         if task is not None:
             task.cancel()
@@ -514,8 +522,9 @@ class Handshake(Phase):
         if below is not None:
             below.abort()
 
-    def _timed_out(self) -> None:
-        self.timer = None
+    def expire(self) -> None:
+        """The time for the handshake is up."""
+        self.timed = False
         if self.slot is not None:
             self.slot.count_ended()
         late = f"the TLS handshake was not complete after {self.timeout:g} seconds"

@@ -10,7 +10,7 @@ talks to (phases.py): Handshake, then Records, then Linger. They are swapped by
 (and because uvloop keeps the methods of a protocol once it is set).
 
 *Receiving*. The transport below reads into one large buffer that all connections of a loop
-share (:func:`receive_buffer`). It is lent for one ``buffer_updated`` at a time: records are
+share (:class:`Shared`). It is lent for one ``buffer_updated`` at a time: records are
 opened out of it at once, and a connection keeps only an incomplete last one. All that was
 opened goes up in one ``data_received``.
 
@@ -38,6 +38,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
+from .deadlines import Deadlines
 from .enums import ProtocolVersion
 from .errors import TLSError
 from .inspection import SSLView, cipher_of, peer_certificate
@@ -90,22 +91,33 @@ class Context(Protocol):
         """What ``get_extra_info("ssl_object")`` returns."""
 
 
-_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+class Shared:
+    """What the connections of one loop share."""
 
+    __slots__ = ("buffer", "deadlines")
 
-def receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
-    """The buffer that the connections of *loop* read into, one at a time.
-
-    A proactor keeps reads pending, so there each connection has its own.
-    """
-    proactor = getattr(asyncio, "ProactorEventLoop", None)
-    if proactor is not None and isinstance(loop, proactor):
-        return memoryview(bytearray(1 << 16))
-    buffer = _buffers.get(loop)
-    if buffer is None:
+    def __init__(self) -> None:
         bytes(LARGEST_BLOCK)
-        buffer = _buffers[loop] = memoryview(bytearray(RECEIVE_SIZE))
-    return buffer
+        self.buffer = memoryview(bytearray(RECEIVE_SIZE))
+        """What they read into, one at a time."""
+        self.deadlines = Deadlines()
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
+
+
+def shared_by(loop: asyncio.AbstractEventLoop) -> Shared:
+    """What the connections of *loop* share."""
+    shared = _shared.get(loop)
+    if shared is None:
+        shared = _shared[loop] = Shared()
+    return shared
+
+
+def keeps_reads_pending(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether many connections of *loop* read at a time: on a proactor, each has its own buffer."""
+    proactor = getattr(asyncio, "ProactorEventLoop", None)
+    return proactor is not None and isinstance(loop, proactor)
 
 
 def check_timeout(name: str, value: float | None, default: float) -> float:
@@ -135,6 +147,7 @@ class TLSTransport(_FlowControlMixin):
         "_connection",
         "_context",
         "_data_received",
+        "_deadlines",
         "_direct",
         "_dropped",
         "_eof_below",
@@ -184,7 +197,11 @@ class TLSTransport(_FlowControlMixin):
         self._data_received: Callable[[bytes], None] | None = None
         # The same, if nothing stands between what is opened and the protocol.
         self._direct: Callable[[bytes], None] | None = None
-        self._view = receive_buffer(loop)
+        shared = shared_by(loop)
+        self._deadlines = shared.deadlines
+        self._view = shared.buffer
+        if keeps_reads_pending(loop):
+            self._view = memoryview(bytearray(1 << 16))
         self._hold = _UNSTARTED
         # The handshake, where the application has its transport before that is complete.
         self._half_open: Handshake | None = None

@@ -181,8 +181,9 @@ class ClientConfig(Config):
             digest.update(len(part).to_bytes(4, "big") + part)
         return digest.digest()
 
-    @property
+    @cached_property
     def has_hooks(self) -> bool:
+        """Whether a handshake may await something of the application's."""
         return (
             super().has_hooks
             or self.select_identity is not None

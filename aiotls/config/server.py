@@ -212,8 +212,9 @@ class ServerConfig(Config):
                 "issue them"
             )
 
-    @property
+    @cached_property
     def has_hooks(self) -> bool:
+        """Whether a handshake may await something of the application's."""
         return (
             super().has_hooks
             or self.select is not None

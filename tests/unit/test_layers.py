@@ -29,6 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "budget",
             "callers",
+            "deadlines",
             "inspection",
             "transport",
             "phases",
