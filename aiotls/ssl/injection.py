@@ -4,14 +4,16 @@
 stays what it is (assigning to it would have the standard library's own properties, which look
 it up, call themselves without end), and so does every isinstance check, in whatever module
 remembers the class since before. Only contexts that were made earlier stay with OpenSSL; those
-that modules keep are named in a warning.
+are named in a warning.
 """
 
 from __future__ import annotations
 
+import gc
 import ssl
 import sys
 import warnings
+from types import FunctionType
 from typing import Any
 
 from .context import SSLContext
@@ -23,17 +25,17 @@ def inject() -> None:
     """Has ``ssl.SSLContext(…)`` and all that calls it return :class:`aiotls.ssl.SSLContext`.
 
     Call it first, before libraries are imported: some make contexts when they are, and those
-    stay OpenSSL's. A RuntimeWarning names the modules that have one. A class that inherits from
+    stay OpenSSL's. A RuntimeWarning says who has them. A class that inherits from
     ``ssl.SSLContext`` is left alone. A second call does nothing; neither does one whose warning is
     made an exception.
     """
     if is_injected():
         return
-    if late := modules_with_contexts():
+    if late := holders_of_contexts():
         warnings.warn(
-            "aiotls.ssl.inject() comes too late for the contexts of the standard library's ssl "
-            f"that these modules made when they were imported: {', '.join(late)}. They go on "
-            "with OpenSSL. Call inject() before importing them.",
+            "aiotls.ssl.inject() comes too late for contexts of the standard library's ssl that "
+            f"have been made already: {', '.join(late)}. They go on with OpenSSL. Call inject() "
+            "before importing what makes them.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -51,16 +53,30 @@ def is_injected() -> bool:
     return ssl.SSLContext.__dict__["__new__"] is not _original
 
 
-def modules_with_contexts() -> list[str]:
-    """The modules that keep a context of OpenSSL's."""
-    found = []
-    for name, module in list(sys.modules.items()):
-        if any(
-            type(value) is ssl.SSLContext
-            for value in list(getattr(module, "__dict__", {}).values())
-        ):
-            found.append(name)
-    return sorted(found)
+def holders_of_contexts() -> list[str]:
+    """Where contexts of OpenSSL's are kept: ``module.name``, ``module.Class.name``, the default of
+    a function's argument; and how many there are that nothing with a name keeps.
+    """
+    gc.collect()  # what nobody has any more is no one's
+    contexts = {id(made) for made in gc.get_objects() if type(made) is ssl.SSLContext}
+    found: dict[str, int] = {}
+
+    def look(place: str, value: object) -> None:
+        if id(value) in contexts:
+            found[place] = id(value)
+        elif isinstance(value, FunctionType):
+            for default in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()):
+                if id(default) in contexts:
+                    found[f"{place}()"] = id(default)
+
+    for name, module in list(sys.modules.items()) if contexts else ():
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            look(f"{name}.{attribute}", value)
+            if isinstance(value, type) and value.__module__ == name:
+                for part, member in list(vars(value).items()):
+                    look(f"{name}.{attribute}.{part}", member)
+    unnamed = len(contexts.difference(found.values()))
+    return sorted(found) + ([f"{unnamed} elsewhere"] if unnamed else [])
 
 
 def _new(cls: type[ssl.SSLContext], *args: Any, **kwargs: Any) -> ssl.SSLContext:

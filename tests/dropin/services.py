@@ -137,3 +137,151 @@ def postgresql(files: Files) -> Iterator[int]:
             yield port
     finally:
         shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def mosquitto(files: Files, directory: Path) -> Iterator[int]:
+    """An MQTT broker with TLS."""
+    port = free_port()
+    certificate, key = split(files, "server", directory)
+    settings = directory / "mosquitto.conf"
+    settings.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+        f"cafile {files.ca}\ncertfile {certificate}\nkeyfile {key}\n"
+    )
+    with running([program("mosquitto"), "-c", str(settings)], port, stderr=subprocess.DEVNULL):
+        yield port
+
+
+@contextlib.contextmanager
+def nats_server(files: Files, directory: Path) -> Iterator[int]:
+    """A NATS server, which is Go's TLS: its clients start it behind the server's first line."""
+    port = free_port()
+    certificate, key = split(files, "server", directory)
+    command = [program("nats-server"), "-a", "127.0.0.1", "-p", str(port), "--tls"]
+    command += ["--tlscert", certificate, "--tlskey", key]
+    with running(command, port, stderr=subprocess.DEVNULL):
+        yield port
+
+
+@contextlib.contextmanager
+def mariadb(files: Files) -> Iterator[int]:
+    """MariaDB with TLS, which starts in the middle of its protocol's handshake."""
+    install, server = program("mariadb-install-db"), program("mariadbd")
+    user = "mysql" if os.geteuid() == 0 else None
+    directory = Path(tempfile.mkdtemp(prefix="aiotls-mariadb-"))
+    try:
+        certificate, key = split(files, "server", directory)
+        if user is not None:
+            for path in (directory, *directory.iterdir()):
+                shutil.chown(path, user)
+        data = [f"--datadir={directory / 'data'}"]
+        subprocess.run(
+            [
+                install,
+                "--no-defaults",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                *data,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=user,
+            cwd=directory,
+        )
+        port = free_port()
+        command = [server, "--no-defaults", *data, f"--port={port}", "--bind-address=127.0.0.1"]
+        command += [f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}"]
+        command += [f"--ssl-cert={certificate}", f"--ssl-key={key}", "--skip-name-resolve"]
+        command += ["--require-secure-transport=ON", "--innodb-flush-log-at-trx-commit=0"]
+        with running(command, port, user=user, cwd=directory, stderr=subprocess.DEVNULL):
+            yield port
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def dovecot(files: Files, directory: Path) -> Iterator[int]:
+    """An IMAP server with TLS; any user, any password."""
+    port = free_port()
+    certificate, key = split(files, "server", directory)
+    for path in (directory, *directory.parents):
+        if path.owner() == "root" and path.stat().st_mode & 0o11 != 0o11:
+            path.chmod(path.stat().st_mode | 0o11)
+    mail = directory / "mail"
+    mail.mkdir(mode=0o777)
+    mail.chmod(0o777)
+    settings = directory / "dovecot.conf"
+    settings.write_text(
+        f"""protocols = imap
+listen = 127.0.0.1
+base_dir = {directory}/run
+log_path = {directory}/log
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+mail_location = maildir:{mail}/%u
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={mail}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {port}
+    ssl = yes
+  }}
+}}
+"""
+    )
+    with running([program("dovecot"), "-F", "-c", str(settings)], port, stderr=subprocess.DEVNULL):
+        yield port
+
+
+@contextlib.contextmanager
+def rabbitmq(files: Files, directory: Path) -> Iterator[int]:
+    """RabbitMQ, which is Erlang's TLS. Nothing but this directory and these ports is its own."""
+    server = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    if not server.exists():
+        program("rabbitmq-server")  # which fails, or skips
+    port = free_port()
+    certificate, key = split(files, "server", directory)
+    settings = directory / "rabbitmq.conf"
+    settings.write_text(
+        f"""listeners.tcp = none
+listeners.ssl.default = 127.0.0.1:{port}
+ssl_options.cacertfile = {files.ca}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_none
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.2
+"""
+    )
+    plugins = directory / "enabled_plugins"
+    plugins.write_text("[].")
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(directory),
+        "ERL_EPMD_PORT": str(free_port()),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_CONFIG_FILE": str(settings),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+        "RABBITMQ_NODENAME": "aiotls@localhost",
+        "RABBITMQ_PID_FILE": str(directory / "pid"),
+    }
+    try:
+        with running([str(server)], port, env=environment, stderr=subprocess.DEVNULL):
+            yield port
+    finally:
+        subprocess.run(["epmd", "-kill"], env=environment, check=False, capture_output=True)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
+import importlib
 import smtplib
 import socket
 import ssl
+import struct
+import subprocess
 import sys
 import threading
-import types
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import aiotls
 import aiotls.ssl
 
 from . import services
-from .engines import OURS, Files, client_context, server_context
+from .engines import CONTROL, OURS, Files, client_context, server_context
 
 pytestmark = pytest.mark.interop
 
@@ -39,14 +44,49 @@ def injected(engine: str) -> Iterator[str]:
         aiotls.ssl.extract()
 
 
-def test_injecting_too_late_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+EARLY_BIRD = """
+import ssl
+
+context = ssl.create_default_context()
+
+
+class Pool:
+    context = ssl.create_default_context()
+
+    def __init__(self, other=ssl.create_default_context()):
+        self.other = other
+
+
+def connect(*, context=ssl.create_default_context()):
+    return context
+
+
+hidden = [ssl.create_default_context()]
+"""
+
+
+def test_injecting_too_late_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And where that is an error, nothing has changed."""
-    module = types.ModuleType("early_bird")
-    module.context = ssl.create_default_context()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "early_bird", module)
-    with pytest.raises(RuntimeWarning, match="early_bird"):
+    (tmp_path / "early_bird.py").write_text(EARLY_BIRD)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "early_bird", importlib.import_module("early_bird"))
+    with pytest.raises(RuntimeWarning, match=r"made already: .*[1-9]\d* elsewhere") as caught:
         aiotls.ssl.inject()
+    for place in ("context", "Pool.context", "Pool.__init__()", "connect()"):
+        assert f"early_bird.{place}" in str(caught.value)
     assert type(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) is ssl.SSLContext
+
+
+def test_injecting_in_time_says_nothing() -> None:
+    """What a program has made and dropped before is no one's."""
+    program = (
+        "import ssl, aiotls.ssl; ssl.create_default_context(); aiotls.ssl.inject();"
+        "print(type(ssl.create_default_context()).__module__)"
+    )
+    command = [sys.executable, "-W", "error", "-c", program]
+    repository = Path(aiotls.__file__).parents[1]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=repository)
+    assert output.stdout.startswith("aiotls.ssl")
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------------
@@ -162,6 +202,146 @@ def test_redis_blocking(injected: str, files: Files, redis_port: int) -> None:
     client.close()
 
 
+# -- MariaDB ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mariadb(files: Files) -> Iterator[int]:
+    with services.mariadb(files) as port:
+        yield port
+
+
+@pytest.mark.asyncio
+async def test_aiomysql(engine: str, files: Files, mariadb: int) -> None:
+    """The client takes its socket out of a transport in mid-protocol, and begins TLS on it."""
+    aiomysql = pytest.importorskip("aiomysql")
+    connection = await aiomysql.connect(
+        host="localhost", port=mariadb, user="root", ssl=client_context(engine, files)
+    )
+    async with connection.cursor() as cursor:
+        await cursor.execute("show session status like 'Ssl_version'")
+        assert await cursor.fetchone() == ("Ssl_version", "TLSv1.3")
+        text = "x" * 4_000_000
+        await cursor.execute("select %s", (text,))
+        assert await cursor.fetchone() == (text,)
+    await connection.ensure_closed()
+
+
+@pytest.mark.asyncio
+async def test_aiomysql_refuses_a_stranger(engine: str, files: Files, mariadb: int) -> None:
+    aiomysql = pytest.importorskip("aiomysql")
+    context = client_context(engine, files, cafile=files.stranger)
+    with pytest.raises(aiomysql.OperationalError) as caught:
+        await aiomysql.connect(host="localhost", port=mariadb, user="root", ssl=context)
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+
+
+# -- MongoDB ---------------------------------------------------------------------------------------
+
+
+class Mongo(threading.Thread):
+    """As much of MongoDB as its client needs for a ping: answers in OP_MSG, by the wire protocol.
+
+    There is no server in Debian.
+    """
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.commands: list[str] = []
+        self._context = context
+        self._sockets: list[socket.socket] = []
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=[sock], daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        bson = importlib.import_module("bson")
+        with (
+            contextlib.suppress(OSError, ValueError),
+            self._context.wrap_socket(sock, server_side=True) as secure,
+            secure.makefile("rwb") as file,
+        ):
+            self._sockets.append(secure)
+            while header := file.read(16):
+                length, request, _, operation = struct.unpack("<iiii", header)
+                body = file.read(length - 16)
+                old = operation == 2004  # OP_QUERY, which a client begins with
+                document = body[body.index(b"\0", 4) + 9 :] if old else body[5:]
+                command = next(iter(bson.decode_all(document)[0]))
+                self.commands.append(command.lower())
+                answer = bson.encode(self._answer())
+                kind, head = (1, struct.pack("<iqii", 8, 0, 0, 1)) if old else (2013, bytes(5))
+                message = head + answer
+                file.write(struct.pack("<iiii", 16 + len(message), 0, request, kind) + message)
+                file.flush()
+
+    def _answer(self) -> dict[str, Any]:
+        return {
+            "ok": 1.0,
+            "ismaster": True,
+            "helloOk": True,
+            "maxBsonObjectSize": 16777216,
+            "maxMessageSizeBytes": 48000000,
+            "maxWriteBatchSize": 100000,
+            "minWireVersion": 0,
+            "maxWireVersion": 21,
+            "readOnly": False,
+        }
+
+    def stop(self) -> None:
+        self.listener.close()
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def mongo(files: Files) -> Iterator[Mongo]:
+    server = Mongo(server_context(CONTROL, files))
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_pymongo(injected: str, files: Files, mongo: Mongo) -> None:
+    """It makes its own context, and asks what kind of socket it has."""
+    pymongo = pytest.importorskip("pymongo")
+    with pymongo.MongoClient(
+        "localhost", mongo.port, tls=True, tlsCAFile=files.ca, serverSelectionTimeoutMS=20_000
+    ) as client:
+        assert client.admin.command("ping")["ok"] == 1.0
+    assert "ping" in mongo.commands
+
+
+def test_pymongo_refuses_a_stranger(injected: str, files: Files, mongo: Mongo) -> None:
+    pymongo = pytest.importorskip("pymongo")
+    with (
+        pymongo.MongoClient(
+            "localhost",
+            mongo.port,
+            tls=True,
+            tlsCAFile=files.stranger,
+            serverSelectionTimeoutMS=1_000,
+        ) as client,
+        pytest.raises(pymongo.errors.ServerSelectionTimeoutError, match="certificate verify"),
+    ):
+        client.admin.command("ping")
+
+
+@pytest.mark.asyncio
+async def test_pymongo_asyncio(injected: str, files: Files, mongo: Mongo) -> None:
+    pymongo = pytest.importorskip("pymongo")
+    async with pymongo.AsyncMongoClient(
+        "localhost", mongo.port, tls=True, tlsCAFile=files.ca, serverSelectionTimeoutMS=20_000
+    ) as client:
+        assert (await client.admin.command("ping"))["ok"] == 1.0
+
+
 # -- mail ------------------------------------------------------------------------------------------
 
 
@@ -256,3 +436,40 @@ def test_imaplib(pairing: tuple[str, str], files: Files) -> None:
     client.logout()
     thread.join()
     listener.close()
+
+
+@pytest.fixture(scope="module")
+def imaps(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with services.dovecot(files, tmp_path_factory.mktemp("dovecot")) as port:
+        yield port
+
+
+LETTER = b"Subject: hello\r\n\r\n" + b"y" * 70_000 + b"\r\n"
+
+
+@pytest.mark.asyncio
+async def test_aioimaplib(engine: str, files: Files, imaps: int) -> None:
+    aioimaplib = pytest.importorskip("aioimaplib")
+    client = aioimaplib.IMAP4_SSL("localhost", imaps, ssl_context=client_context(engine, files))
+    await client.wait_hello_from_server()
+    await client.login("someone", "secret")
+    assert (await client.select()).result == "OK"
+    assert (await client.append(LETTER)).result == "OK"
+    response = await client.fetch("1", "(BODY[])")
+    assert LETTER in [bytes(line) for line in response.lines]
+    await client.store("1", "+FLAGS", "(\\Deleted)")
+    await client.expunge()
+    await client.logout()
+
+
+def test_imaplib_with_dovecot(engine: str, files: Files, imaps: int) -> None:
+    client = imaplib.IMAP4_SSL(
+        "localhost", imaps, ssl_context=client_context(engine, files), timeout=20
+    )
+    client.login("another", "secret")
+    client.select()
+    client.append("INBOX", "", None, LETTER)  # type: ignore[arg-type]
+    assert client.fetch("1", "(BODY[])")[1][0][1] == LETTER  # type: ignore[index]
+    client.store("1", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.logout()
