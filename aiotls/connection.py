@@ -364,6 +364,13 @@ class TLSConnection:
         """
         return self._reader.missing
 
+    def refuses(self, header: bytes | bytearray) -> bool:
+        """Whether a record that begins with these five bytes ends the connection, whatever follows.
+
+        Who has given them to :meth:`receive_data` need not wait for the rest.
+        """
+        return self._reader.refuses(header)
+
     @property
     def buffered(self) -> int:
         """How many bytes of a record that is not complete have arrived."""

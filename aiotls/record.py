@@ -68,6 +68,7 @@ class RecordReader:
             return None
         end = 5 + self._measure(buffer, 0)
         if len(buffer) < end:
+            self._foresee(buffer[0])
             return None
         if len(buffer) == end:  # handed over as it is: a large record is not copied once more
             self.kept = bytearray()
@@ -89,6 +90,8 @@ class RecordReader:
                 buffer += data[:missing]
                 data = data[missing:]
                 if len(buffer) < need:
+                    if need > 5:
+                        self._foresee(buffer[0])
                     return None, data
             if need > 5 or missing <= 0:
                 return self.next(), data
@@ -117,12 +120,33 @@ class RecordReader:
             length = self._measure(view, position)
             start = position + 5
             if end - start < length:
+                self._foresee(view[position])
                 break
             position_next = start + length
             yield self.opener.open(bytes(view[position:start]), view[start:position_next])
             position = position_next
         if position < end:
             self.kept += view[position:]
+
+    def _foresee(self, kind: int) -> None:
+        """What will not be accepted is not waited for: raises what :meth:`Opener13.open` would."""
+        if kind != APPLICATION_DATA and isinstance(self.opener, Opener13):
+            self.opener.check_unprotected(kind)
+
+    def refuses(self, header: bytes | bytearray) -> bool:
+        """Whether a record that begins with these five bytes ends the connection.
+
+        For those who take a record from a stream in two steps, and must not wait for the second
+        of such a one.
+        """
+        kind, version, length = HEADER.unpack_from(header)
+        if version != 3 or not 20 <= kind <= 23 or not 0 < length <= MAX_FRAGMENT:
+            return True
+        try:
+            self._foresee(kind)
+        except ProtocolError:
+            return True
+        return False
 
     def _measure(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The length of the fragment whose header begins at *position*, checked."""
@@ -132,6 +156,10 @@ class RecordReader:
                 self.established = True
                 return length  # type: ignore[no-any-return]
         return self._judge(data, position)
+
+    def _stray(self) -> str:
+        """OpenSSL's reason for a record of no known type: it depends on whether it is the first."""
+        return "UNEXPECTED_RECORD" if self.established else "UNEXPECTED_MESSAGE"
 
     def _judge(self, data: bytes | bytearray | memoryview, position: int) -> int:
         """The same for a header that is not complete, or wrong: says why."""
@@ -151,7 +179,7 @@ class RecordReader:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent a record of the unknown type {kind}",
-                reason="BAD_RECORD_TYPE" if tls13 else "UNEXPECTED_RECORD",
+                reason="BAD_RECORD_TYPE" if tls13 else self._stray(),
             )
         if len(data) < position + 5:
             return 0

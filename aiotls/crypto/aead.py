@@ -139,7 +139,8 @@ class Opener13:
     def open(self, header: Bytes, fragment: Bytes) -> tuple[int, bytes]:
         """Decrypts, checks, and takes the padding off."""
         if header[0] != _APPLICATION_DATA:
-            return self._open_unprotected(header[0], bytes(fragment))
+            self.check_unprotected(header[0])
+            return header[0], bytes(fragment)
         sequence = self.sequence
         try:
             inner = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), fragment, header)
@@ -210,11 +211,12 @@ class Opener13:
         self.sequence = sequence + 1
         return inner[:-1]
 
-    def _open_unprotected(self, kind: int, content: bytes) -> tuple[int, bytes]:
-        if kind == ContentType.CHANGE_CIPHER_SPEC:
-            return kind, content  # RFC 8446, section 5: never protected
+    def check_unprotected(self, kind: int) -> None:
+        """Raises ProtocolError where a record of this type must not come in the clear."""
+        if kind in (_APPLICATION_DATA, ContentType.CHANGE_CIPHER_SPEC):
+            return  # RFC 8446, section 5: the latter is never protected
         if kind == ContentType.ALERT and self.plain_alerts and not self.sequence:
-            return kind, content
+            return
         raise ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
             f"the peer sent an unprotected {ContentType.label(kind).lower()} record "

@@ -19,6 +19,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from ..config import ClientConfig
 from ..crypto.aead import (
     MAX_PLAINTEXT,
     Opener12,
@@ -45,6 +46,9 @@ T = TypeVar("T")
 
 MAX_IGNORED_RECORDS = 32
 """change_cipher_spec and empty records that are dropped before they count as an attack."""
+
+HELLO_REQUEST = bytes(4)
+"""RFC 5246, section 7.4.1.1: its type and its length are 0."""
 
 MAX_WARNINGS = 4
 """Warning alerts in a row that are dropped before they count as an attack."""
@@ -105,6 +109,9 @@ class Channel:
         self._send_limit = writer.max_plaintext = config.max_fragment
         self._ccs_sent = False
         self._ccs_due = False
+        self._heard = False
+        """Whether a handshake message of the peer's was taken."""
+        self._ccs_before_hello = False
         self._ignored = 0
         self._warnings = 0
 
@@ -144,11 +151,15 @@ class Channel:
                     raise DecodeError(
                         f"the peer's {name} cannot be read: {error.message}", reason=error.reason
                     ) from None
+                self._heard = True
                 self.transcript.add(raw)
                 if self.config.observer is not None:
                     self.config.observer.message(False, kind, raw, self.protected_read)
                 return parsed
-        raise ProtocolError(
+        raise self._not_expected(kind)
+
+    def _not_expected(self, kind: int) -> ProtocolError:
+        return ProtocolError(
             Alert.UNEXPECTED_MESSAGE,
             f"the peer sent {HandshakeType.label(kind).lower()} where "
             f"{self.expected_names()} was expected",
@@ -199,8 +210,13 @@ class Channel:
     def _next_message(self) -> bytes | None:
         """The next handshake message with its header, or None if it is not complete."""
         messages = self._messages
+        while messages[:4] == HELLO_REQUEST and self._may_be_asked_for_hello():
+            del messages[:4]
+            self._ignore("hello_requests")
         if len(messages) < 4:
             return None
+        if all(message.type != messages[0] for message in self.expecting):
+            raise self._not_expected(messages[0])  # whose end is not waited for
         end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
         if end - 4 > self.config.max_handshake_message:
             raise ProtocolError(
@@ -214,6 +230,11 @@ class Channel:
         raw = bytes(messages[:end])
         del messages[:end]
         return raw
+
+    def _may_be_asked_for_hello(self) -> bool:
+        """RFC 5246, section 7.4.1.1: a client that is shaking hands ignores a HelloRequest."""
+        tls13 = self._suite is not None and self._suite.version >= ProtocolVersion.TLSv1_3
+        return isinstance(self.config, ClientConfig) and not tls13
 
     def _take_record(self, kind: int, content: bytes) -> None:
         """One record that was pulled while a handshake message is awaited."""
@@ -248,7 +269,7 @@ class Channel:
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent application data while {self.expected_names()} was expected",
-                reason="APP_DATA_IN_HANDSHAKE",
+                reason="APP_DATA_IN_HANDSHAKE" if self._heard else "UNEXPECTED_MESSAGE",
             )
 
     def _take_alert(self, content: bytes) -> None:
@@ -261,6 +282,7 @@ class Channel:
         warning, alert = read_alert(content)
         version = self._suite.version if self._suite is not None else ProtocolVersion.TLSv1_2
         if alert != Alert.CLOSE_NOTIFY and is_ignorable(warning, alert, version):
+            self._check_warning(alert, version)
             self._warnings += 1
             if self._warnings > MAX_WARNINGS:
                 raise ProtocolError(
@@ -278,23 +300,48 @@ class Channel:
             )
         raise AlertReceived(alert)
 
+    def _check_warning(self, alert: int, version: int) -> None:
+        """A warning that the handshake goes on after, or would wait for nothing after."""
+        if not self._heard and not isinstance(self.config, ClientConfig):
+            raise ProtocolError(
+                Alert.UNEXPECTED_MESSAGE, "the client sent a warning alert before its client_hello"
+            )
+        if alert == Alert.NO_RENEGOTIATION and version < ProtocolVersion.TLSv1_3:
+            # RFC 5246, section 7.2.2: an answer to what this side has not asked for.
+            raise ProtocolError(
+                Alert.HANDSHAKE_FAILURE,
+                "the peer refused a renegotiation in the middle of the handshake",
+                reason="NO_RENEGOTIATION",
+            )
+
     def _take_ccs(self, content: bytes) -> None:
         """RFC 8446, section 5: one byte, 0x01, dropped without a further look."""
-        if content != b"\x01" or not self.accept_ccs:
+        if content != b"\x01":
+            tls13 = self._suite is not None and self._suite.version >= ProtocolVersion.TLSv1_3
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
-                "the peer sent a change_cipher_spec that has no place here",
-                reason="UNEXPECTED_RECORD" if content == b"\x01" else "BAD_CHANGE_CIPHER_SPEC",
+                "the peer sent a change_cipher_spec that is not the byte 1",
+                reason="INVALID_CCS_MESSAGE" if tls13 else "BAD_CHANGE_CIPHER_SPEC",
             )
-        self._ignore("change_cipher_spec records")
+        if not self.accept_ccs:
+            raise _misplaced_ccs()
+        self._ccs_before_hello |= not self._heard
+        self._ignore("change_cipher_spec records", "UNEXPECTED_CCS_MESSAGE")
 
-    def _ignore(self, what: str) -> None:
+    def refuse_ccs(self) -> None:
+        """TLS 1.2: from here on none is ignored, nor could one be ahead of the ServerHello.
+
+        There it is a step of the handshake, in one place (RFC 5246, section 7.1).
+        """
+        self.accept_ccs = False
+        if self._ccs_before_hello:
+            raise _misplaced_ccs()
+
+    def _ignore(self, what: str, reason: str = "TOO_MANY_EMPTY_FRAGMENTS") -> None:
         self._ignored += 1
         if self._ignored > MAX_IGNORED_RECORDS:
             raise ProtocolError(
-                Alert.UNEXPECTED_MESSAGE,
-                f"the peer sent {what} without end",
-                reason="TOO_MANY_EMPTY_FRAGMENTS",
+                Alert.UNEXPECTED_MESSAGE, f"the peer sent {what} without end", reason=reason
             )
 
     async def recv_ccs(self, keys: tuple[bytes, bytes]) -> None:
@@ -304,6 +351,13 @@ class Channel:
             await self._wait_for_input()
         kind, content = record
         self.check_aligned()
+        if (
+            kind == ContentType.HANDSHAKE
+            and content == HELLO_REQUEST
+            and self._may_be_asked_for_hello()
+        ):
+            self._ignore("hello_requests")
+            return await self.recv_ccs(keys)
         if kind == ContentType.ALERT:
             self._take_alert(content)
             return await self.recv_ccs(keys)
@@ -312,7 +366,9 @@ class Channel:
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent a {ContentType.label(kind).lower()} record where "
                 "change_cipher_spec was expected",
-                reason="UNEXPECTED_RECORD",
+                reason="UNEXPECTED_MESSAGE"
+                if kind == ContentType.HANDSHAKE
+                else "UNEXPECTED_RECORD",
             )
         if content != b"\x01":
             raise ProtocolError(
@@ -459,10 +515,17 @@ def read_alert(content: bytes) -> tuple[bool, int]:
     return level == AlertLevel.WARNING, description
 
 
+def _misplaced_ccs() -> ProtocolError:
+    return ProtocolError(
+        Alert.UNEXPECTED_MESSAGE, "the peer sent a change_cipher_spec that has no place here"
+    )
+
+
 def is_ignorable(warning: bool, alert: int, version: int) -> bool:
     """Whether a connection goes on after this alert.
 
     RFC 8446, section 6: in TLS 1.3 the level means nothing, and only user_canceled does not end
-    the connection; RFC 5246, section 7.2.2: before, every warning may be ignored.
+    the connection; RFC 5246, section 7.2.2: before, every warning may be ignored, and what is
+    fatal ends it.
     """
-    return alert == Alert.USER_CANCELED or (warning and version < ProtocolVersion.TLSv1_3)
+    return warning if version < ProtocolVersion.TLSv1_3 else alert == Alert.USER_CANCELED

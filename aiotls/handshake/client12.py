@@ -46,7 +46,7 @@ async def client12(channel: Channel, offer: Offer, hello: ServerHello) -> Establ
     """Carries the handshake from the ServerHello to the last Finished."""
     check_server_hello(offer, hello)
     check_hello12(offer.config, hello)
-    channel.accept_ccs = False
+    channel.refuse_ccs()
     suite = SUITES[hello.cipher_suite]
     channel.choose_suite(suite)
     alpn = selected_protocol(offer, hello.extensions.get(ext.ALPN_SELECTED))

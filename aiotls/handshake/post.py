@@ -121,10 +121,11 @@ class PostHandshake:
         elif kind == ContentType.ALERT:
             self._take_alert(*read_alert(content))
         else:  # 5: a change_cipher_spec after the handshake
+            tls13 = self.established.version is ProtocolVersion.TLSv1_3
             raise ProtocolError(
                 Alert.UNEXPECTED_MESSAGE,
                 f"the peer sent a {ContentType.label(kind).lower()} record after the handshake",
-                reason="UNEXPECTED_RECORD",
+                reason="BAD_RECORD_TYPE" if tls13 else "UNEXPECTED_RECORD",
             )
         self._settle()
 

@@ -454,7 +454,10 @@ class Handshake(Outgoing):
         reason, data = self._reason_of(error)
         progress = self.progress
         no_version = progress.version is None or (not self.server and progress.retrying)
-        stray = no_version and error.reason in NOT_EVEN_A_HELLO
+        stray = no_version and (
+            error.reason in NOT_EVEN_A_HELLO
+            or (error.reason == "UNEXPECTED_MESSAGE" and self._header[0] != SSL3_RT_HANDSHAKE)
+        )
         early_ccs = stray and self._header[0] == SSL3_RT_CHANGE_CIPHER_SPEC
         self._unread = None
         if error.reason in UNREAD and not early_ccs:
@@ -469,7 +472,7 @@ class Handshake(Outgoing):
             error.reason in HANDSHAKE_READS or isinstance(error, AlertReceived)
         ):
             progress.suite = None  # there was something wrong with the ServerHello
-        if early_ccs or error.reason == "UNEXPECTED_MESSAGE":
+        if early_ccs or (error.reason == "UNEXPECTED_MESSAGE" and not stray):
             self._loop()
         raise_ssl(reason, data)
         self.failed = self.in_init = True
@@ -498,7 +501,7 @@ class Handshake(Outgoing):
             description = bytes([AlertLevel.FATAL, error.alert])
             self.show(True, SSL3_RT_ALERT, description)
             self.tell(SSL_CB_WRITE_ALERT, SSL3_AL_FATAL << 8 | error.alert)
-        reading = error.reason in HANDSHAKE_READS and not early_ccs
+        reading = (stray or error.reason in HANDSHAKE_READS) and not early_ccs
         if (isinstance(error, AlertReceived) or reading) and not self._stopped:
             self.rwstate = SSL_READING
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from ..enums import Alert
 from ..errors import AlertReceived, CertificateError, TLSError, Truncated
+from ..reasons import openssl_name
 
 E = TypeVar("E", bound=ssl.SSLError)
 
@@ -25,17 +26,15 @@ _TLSV13_ALERTS = frozenset({Alert.MISSING_EXTENSION, Alert.CERTIFICATE_REQUIRED}
 _EXTENSION_ALERTS = frozenset({110, 111, 112, 113, 114})
 _SPELLED = {Alert.USER_CANCELED: "USER_CANCELLED"}
 
-# Where OpenSSL's name for a failure on this side is not the engine's.
-_REASONS = {
-    "BAD_RECORD_MAC": "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
-    "NO_SHARED_GROUP": "NO_SUITABLE_KEY_SHARE",
-    "NO_COMMON_SIGNATURE_ALGORITHMS": "NO_SUITABLE_SIGNATURE_ALGORITHM",
-}
 
+def alert_reason(alert: int) -> str | None:
+    """OpenSSL's reason for a fatal alert from the peer: ``TLSV1_ALERT_UNKNOWN_CA``.
 
-def alert_reason(alert: int) -> str:
-    """OpenSSL's reason for a fatal alert from the peer: ``TLSV1_ALERT_UNKNOWN_CA``."""
-    name = _SPELLED.get(Alert(alert), Alert(alert).name) if alert in list(Alert) else str(alert)
+    None for one that is in no specification: its number is in the error's note.
+    """
+    if alert not in list(Alert):
+        return None
+    name = _SPELLED.get(Alert(alert), Alert(alert).name)
     if alert in _SSLV3_ALERTS:
         return f"SSLV3_ALERT_{name}"
     if alert in _TLSV13_ALERTS:
@@ -117,6 +116,12 @@ def end_of_file() -> ssl.SSLEOFError:
     )
 
 
+def _reason(reason: str) -> str:
+    if reason == "APP_DATA_IN_HANDSHAKE":  # so only for those who read in the middle of one
+        return "UNEXPECTED_RECORD"
+    return openssl_name(reason) or "INTERNAL_ERROR"
+
+
 def translate(error: TLSError) -> ssl.SSLError:
     """The standard library's exception for an error of the engine's."""
     translated: ssl.SSLError
@@ -133,9 +138,14 @@ def translate(error: TLSError) -> ssl.SSLError:
     elif isinstance(error, Truncated):
         translated = closed() if error.close_notify else end_of_file()
     elif isinstance(error, AlertReceived):
-        translated = failure(alert_reason(error.alert))
+        reason = alert_reason(error.alert)
+        translated = (
+            make(ssl.SSLError, ssl.SSL_ERROR_SSL, "unknown error", library="SSL")
+            if reason is None
+            else failure(reason)
+        )
     else:
-        translated = failure(_REASONS.get(error.reason, error.reason) or "INTERNAL_ERROR")
+        translated = failure(_reason(error.reason))
     if error.message not in str(translated):
         translated.add_note(error.message)
     translated.hint = error.hint  # type: ignore[attr-defined]

@@ -27,7 +27,6 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..crypto.aead import MAX_FRAGMENT
 from ..enums import ProtocolVersion
 from ..errors import TLSError, UsageError
 from . import errors
@@ -153,10 +152,8 @@ class SocketEngine(Engine):
                 self._step(None)
                 return
             self._have += size
-            if self._have == HEADER and (not 20 <= record[0] <= 23 or record[1] != 3):
-                break  # no TLS: there is no length to go by
-            if self._have == HEADER and not 0 < record[3] << 8 | record[4] <= MAX_FRAGMENT:
-                break  # empty, or more than there may be: there is nothing to wait for
+            if self._have == HEADER and self.connection.refuses(record[:HEADER]):
+                break  # no TLS, empty, or nothing that may come: there is nothing to wait for
         have, self._have = self._have, 0
         with memoryview(record) as view:
             self._step(view[:have])

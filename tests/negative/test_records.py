@@ -6,7 +6,7 @@ import pytest
 
 from aiotls import ClientConfig, ServerConfig, TLSConnection
 from aiotls.enums import Alert, ContentType, NamedGroup, ProtocolVersion
-from aiotls.errors import ProtocolError, Truncated
+from aiotls.errors import AlertReceived, ProtocolError, Truncated
 from aiotls.handshake.channel import MAX_WARNINGS
 from aiotls.sessions import MemoryReplayGuard
 from tests.engine.pair import Pair, connect
@@ -90,14 +90,126 @@ def test_no_handshake_begins_with(server: ServerConfig, records: list[bytes], al
     assert split(connection.data_to_send())[-1][5:] == FATAL + bytes([alert])
 
 
-def test_warnings_do_not_go_on_for_ever(server: ServerConfig) -> None:
+def greeting(config: ClientConfig) -> TLSConnection:
+    """A client that waits for the server's hello."""
+    connection = TLSConnection(config, "localhost")
+    connection.data_to_send()
+    return connection
+
+
+def test_warnings_do_not_go_on_for_ever(client: ClientConfig) -> None:
     """RFC 5246, section 7.2.2 lets them be ignored; a hello that never comes costs nothing."""
-    connection = TLSConnection(server)
+    connection = greeting(client)
     warning = record(ALERT, WARNING + bytes([Alert.UNRECOGNIZED_NAME]))
     for _ in range(MAX_WARNINGS):
         connection.receive_data(warning)
     error = refusal(connection, warning)
     assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "TOO_MANY_WARNING_ALERTS")
+
+
+def test_no_client_begins_with_a_warning(server: ServerConfig) -> None:
+    """RFC 8446, section 6: there is nothing yet to warn of, and nobody to wait for."""
+    connection = TLSConnection(server)
+    warning = record(ALERT, WARNING + bytes([Alert.UNRECOGNIZED_NAME]))
+    assert refusal(connection, warning).alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_user_canceled_that_is_fatal(client: ClientConfig) -> None:
+    """RFC 5246, section 7.2: a fatal alert ends the connection, whatever it says."""
+    connection = greeting(client)
+    with pytest.raises(AlertReceived) as caught:
+        connection.receive_data(record(ALERT, FATAL + bytes([Alert.USER_CANCELED])))
+    assert caught.value.alert == Alert.USER_CANCELED
+    connection = greeting(client)
+    connection.receive_data(record(ALERT, WARNING + bytes([Alert.USER_CANCELED])))
+    assert connection.error is None
+
+
+def test_no_renegotiation_in_the_handshake(client: ClientConfig) -> None:
+    """RFC 5246, section 7.2.2: it answers what nobody has asked for."""
+    error = refusal(greeting(client), record(ALERT, WARNING + bytes([Alert.NO_RENEGOTIATION])))
+    assert (error.alert, error.reason) == (Alert.HANDSHAKE_FAILURE, "NO_RENEGOTIATION")
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_the_end_of_a_message_that_is_not_expected_is_not_waited_for(
+    client: ClientConfig, server: ServerConfig, role: str
+) -> None:
+    """RFC 8446, section 4: its type is enough."""
+    connection = greeting(client) if role == "client" else TLSConnection(server)
+    finished = record(HANDSHAKE, b"\x14\0\0\x20")
+    assert refusal(connection, finished).alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_record_that_cannot_be_taken_is_not_waited_for(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 8446, section 5: under keys, the header of one in the clear is enough."""
+    for begun in (b"\x16\3\3\0\4", b"\x15\3\3\0\2\2"):
+        pair = connect(client, server).check()
+        assert refusal(pair.server, begun).alert == Alert.UNEXPECTED_MESSAGE
+        pair = connect(client, server).check()
+        begun = b"\x17\3\3\0\x40" + bytes(0x40) + begun
+        assert refusal(pair.client, begun).alert == Alert.BAD_RECORD_MAC
+    pair = Pair(TLSConnection(client, "localhost"), TLSConnection(server))
+    pair.server.receive_data(pair.client.data_to_send())
+    first = split(pair.server.data_to_send())[0]
+    error = refusal(pair.client, first, b"\x16\3\3\0\4\x08")
+    assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_hello_request_within_the_handshake_is_ignored(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5246, section 7.4.1.1: by a client that may be speaking TLS 1.2, and not for ever."""
+    asking = record(HANDSHAKE, bytes(4))
+    pair = Pair(
+        TLSConnection(client, "localhost"), TLSConnection(server.replace(max_version=TLS12))
+    )
+    pair.server.receive_data(pair.client.data_to_send())
+    pair.client.receive_data(asking)
+    for one in split(pair.server.data_to_send()):
+        pair.client.receive_data(one + asking)
+    pair.server.receive_data(pair.client.data_to_send())
+    for one in split(pair.server.data_to_send()):
+        pair.client.receive_data(asking + one if one[0] == CCS else one)
+    assert pair.client.handshake_complete
+    assert pair.client.established is not None
+    assert pair.client.established.version is TLS12
+    error = refusal(greeting(client), asking * 33)
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "TOO_MANY_EMPTY_FRAGMENTS")
+    assert refusal(TLSConnection(server), asking).alert == Alert.UNEXPECTED_MESSAGE
+    assert refusal(greeting(client), record(HANDSHAKE, b"\0\0\0\1\0")).alert == (
+        Alert.UNEXPECTED_MESSAGE
+    )
+
+
+def test_no_hello_request_in_tls13(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 4: there is none."""
+    pair = connect(client, server, server_sends=lambda m: [bytes(4), m] if m.type == 8 else m)
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+def test_a_change_cipher_spec_ahead_of_a_server_hello_of_tls12(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """RFC 5246, section 7.1: dropped while it might be TLS 1.3's (RFC 8446, section 5), and refused
+    when it turns out not to be.
+    """
+    for version, fails in ((TLS12, True), (ProtocolVersion.TLSv1_3, False)):
+        pair = Pair(
+            TLSConnection(client, "localhost"), TLSConnection(server.replace(max_version=version))
+        )
+        pair.server.receive_data(pair.client.data_to_send())
+        pair.client.receive_data(record(CCS, b"\1"))
+        answer = pair.server.data_to_send()
+        if fails:
+            assert refusal(pair.client, answer).alert == Alert.UNEXPECTED_MESSAGE
+        else:
+            pair.client.receive_data(answer)
+            pair.pump()
+            assert pair.client.handshake_complete
 
 
 @pytest.mark.parametrize("level", [WARNING, FATAL])
@@ -168,7 +280,7 @@ def test_keys_do_not_change_without_a_word(client: ClientConfig, server: ServerC
     """RFC 5246, section 7.1: a Finished is never taken before the change_cipher_spec."""
     pair, (key_exchange, _, finished) = at_the_change(client, server)
     error = refusal(pair.server, key_exchange, finished)
-    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "UNEXPECTED_RECORD")
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "UNEXPECTED_MESSAGE")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"\2", b"\1\1"])

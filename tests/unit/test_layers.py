@@ -31,6 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "callers",
             "deadlines",
             "inspection",
+            "reasons",
             "transport",
             "phases",
             "streams",
