@@ -201,6 +201,7 @@ def leaf(
     common_name: str | None = None,
     alternative_names: bool = True,
     purposes: tuple[x509.ObjectIdentifier, ...] = (SERVER, CLIENT),
+    critical_purposes: bool = False,
     usage: tuple[str, ...] | None = ("digital_signature",),
     ca: bool | None = False,
     identifier: bool = True,
@@ -220,7 +221,7 @@ def leaf(
     if usage is not None:
         extensions.append((_key_usage(usage), True))
     if purposes:
-        extensions.append((x509.ExtendedKeyUsage(purposes), False))
+        extensions.append((x509.ExtendedKeyUsage(purposes), critical_purposes))
     if alternative_names:
         extensions.append((x509.SubjectAlternativeName([general_name(n) for n in names]), False))
     if identifier:

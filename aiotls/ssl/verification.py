@@ -145,11 +145,10 @@ class _LenientStore(TrustStore):
     marked critical, which RFC 5280, section 4.2.1.9 asks for and older authorities lack.
     """
 
+    @property
     def _authorities(self) -> ExtensionPolicy:
-        return (
-            super()
-            ._authorities()
-            .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
+        return super()._authorities.require_present(
+            x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority
         )
 
 

@@ -36,6 +36,7 @@ MINIMUM_RSA_BITS = 2048
 
 Path = str | os.PathLike[str]
 N = TypeVar("N", str | None, None)
+PurposeCheck = Callable[[verification.Policy, x509.Certificate, x509.ExtendedKeyUsage | None], None]
 
 
 class TrustStore:
@@ -43,8 +44,8 @@ class TrustStore:
 
     *profile* is ``webpki``, which asks of certificates what the CA/Browser Forum asks of public
     authorities, or ``private-pki`` for a company's own: there an authority key identifier may be
-    missing, and an anchor needs no key usage. Everything else is checked alike: dates, signatures,
-    names, purposes, constraints.
+    missing, an anchor needs no key usage, and purposes may be marked critical. Everything else is
+    checked alike: dates, signatures, names, purposes, constraints.
 
     *intermediates* are certificates that servers tend to forget to send: they help to build a path
     to an anchor, and are not believed themselves.
@@ -304,31 +305,34 @@ class TrustStore:
     def _server(self) -> PolicyBuilder:
         if self.profile == "webpki":
             return self._base  # the defaults, without a call into Python
-        return self._base.extension_policies(
-            ca_policy=self._authorities(), ee_policy=self._end_entities()
-        )
+        return self._policies(self._end_entities, _is_for_servers)
 
     @cached_property
     def _client(self) -> PolicyBuilder:
-        return self._base.extension_policies(
-            ca_policy=self._authorities(), ee_policy=_without_names(self._end_entities())
-        )
+        if self.profile == "webpki":
+            return self._base.extension_policies(
+                ca_policy=self._authorities, ee_policy=_without_names(self._end_entities)
+            )
+        return self._policies(_without_names(self._end_entities), _is_for_clients)
 
     @cached_property
     def _any_server(self) -> PolicyBuilder:
         """Servers of any name. The library checks servers by name only, so this asks about a
         client and changes what a client's certificate has to be good for.
         """
-        usage = x509.ExtendedKeyUsage
-        return self._base.extension_policies(
-            ca_policy=self._authorities().may_be_present(
-                usage, Criticality.AGNOSTIC, _is_for_servers
-            ),
-            ee_policy=_without_names(self._end_entities()).may_be_present(
-                usage, Criticality.AGNOSTIC, _is_for_servers
-            ),
-        )
+        return self._policies(_without_names(self._end_entities), _is_for_servers)
 
+    def _policies(self, end_entities: ExtensionPolicy, purpose: PurposeCheck) -> PolicyBuilder:
+        """With extendedKeyUsage checked by *purpose*, critical or not: RFC 5280, section 4.2.1.12
+        leaves that to the issuer, and the library does not.
+        """
+        ca_policy, ee_policy = (
+            policy.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, purpose)
+            for policy in (self._authorities, end_entities)
+        )
+        return self._base.extension_policies(ca_policy=ca_policy, ee_policy=ee_policy)
+
+    @property
     def _authorities(self) -> ExtensionPolicy:
         policy = ExtensionPolicy.webpki_defaults_ca()
         if self.profile == "webpki":
@@ -337,6 +341,7 @@ class TrustStore:
             x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, None
         ).may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, self._check_key_usage)
 
+    @property
     def _end_entities(self) -> ExtensionPolicy:
         policy = ExtensionPolicy.webpki_defaults_ee()
         if self.profile == "webpki":
@@ -383,15 +388,23 @@ def _without_names(policy: ExtensionPolicy) -> ExtensionPolicy:
     return policy.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 
 
-def _is_for_servers(
-    policy: verification.Policy,
-    certificate: x509.Certificate,
-    usage: x509.ExtendedKeyUsage | None,
-) -> None:
+def _is_for(purpose: x509.ObjectIdentifier, whom: str) -> PurposeCheck:
     """RFC 5280, section 4.2.1.12: absent, any purpose; present, the one that is asked for."""
-    allowed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
-    if usage is not None and not any(purpose in usage for purpose in allowed):
-        raise ValueError("the certificate is not for servers")
+    allowed = (purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+
+    def check(
+        policy: verification.Policy,
+        certificate: x509.Certificate,
+        usage: x509.ExtendedKeyUsage | None,
+    ) -> None:
+        if usage is not None and not any(one in usage for one in allowed):
+            raise ValueError(f"the certificate is not for {whom}")
+
+    return check
+
+
+_is_for_servers = _is_for(ExtendedKeyUsageOID.SERVER_AUTH, "servers")
+_is_for_clients = _is_for(ExtendedKeyUsageOID.CLIENT_AUTH, "clients")
 
 
 # -- reading ---------------------------------------------------------------------------------------

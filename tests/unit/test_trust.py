@@ -313,6 +313,16 @@ def test_a_servers_certificate_does_not_make_a_client(profile: str) -> None:
     assert (error.alert, error.verify_code) == (Alert.UNSUPPORTED_CERTIFICATE, 26)
 
 
+def test_purposes_may_be_critical_where_the_authority_is_ones_own() -> None:
+    """RFC 5280, section 4.2.1.12: either way; the CA/Browser Forum has them not critical."""
+    for client, name in ((True, None), (False, "localhost"), (False, None)):
+        verify(leaf(critical_purposes=True), name, profile="private-pki", client=client)
+        wrong = leaf(critical_purposes=True, purposes=(SERVER if client else CLIENT,))
+        assert refusal(wrong, name, profile="private-pki", client=client).verify_code == 26
+    with pytest.raises(CertificateError, match="criticality"):
+        verify(leaf(critical_purposes=True), client=True)
+
+
 @profiles
 def test_a_chain_that_is_too_long(profile: str) -> None:
     issuer = authority()
