@@ -69,14 +69,15 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, context: bytes, le
 class EarlySecret:
     """The first stage, from a pre-shared key or from nothing."""
 
-    __slots__ = ("_derived", "_secret", "_suite")
+    __slots__ = ("_derived", "_key", "_secret", "_suite")
 
     def __init__(self, suite: Suite, psk: bytes | None = None) -> None:
         self._suite = suite
         if psk is None:
-            self._secret, self._derived = _without_psk(suite.hash_name)
+            self._secret, self._key, self._derived = _without_psk(suite.hash_name)
         else:
-            self._secret = _extract(suite.hash_name, bytes(suite.hash_length), psk)
+            self._secret = _hmac(_zeros(suite.hash_name), psk)
+            self._key = _keyed(suite.hash_name, self._secret)
             self._derived = None
 
     def binder_key(self, *, external: bool = False, imported: bool = False) -> bytes:
@@ -86,29 +87,26 @@ class EarlySecret:
         section 5.2 has it are labelled differently, so that none passes for another.
         """
         label = b"imp binder" if imported else b"ext binder" if external else b"res binder"
-        return self._derive(label, _empty_hash(self._suite.hash_name))
+        return _derive(self._suite, self._key, label, _empty_hash(self._suite.hash_name))
 
     def client_early_traffic(self, digest: bytes) -> bytes:
         """client_early_traffic_secret: protects 0-RTT data."""
-        return self._derive(b"c e traffic", digest)
+        return _derive(self._suite, self._key, b"c e traffic", digest)
 
     def early_exporter(self, digest: bytes) -> bytes:
         """early_exporter_master_secret."""
-        return self._derive(b"e exp master", digest)
+        return _derive(self._suite, self._key, b"e exp master", digest)
 
     def handshake(self, shared_secret: bytes | None) -> HandshakeSecret:
         """The next stage, with the result of the key exchange; None where there was none."""
         suite = self._suite
         derived = self._derived
         if derived is None:
-            secret = self._derive(b"derived", _empty_hash(suite.hash_name))
+            secret = _derive(suite, self._key, b"derived", _empty_hash(suite.hash_name))
             derived = _keyed(suite.hash_name, secret)
         if shared_secret is None:  # psk_ke: a string of zeros stands in (section 7.1)
             shared_secret = bytes(suite.hash_length)
         return HandshakeSecret(suite, _hmac(derived, shared_secret))
-
-    def _derive(self, label: bytes, digest: bytes) -> bytes:
-        return _derive(self._suite, _keyed(self._suite.hash_name, self._secret), label, digest)
 
 
 class HandshakeSecret:
@@ -181,8 +179,9 @@ def finished(suite: Suite, secret: bytes, digest: bytes) -> bytes:
 
     *secret* is the sender's traffic secret, or the binder key.
     """
-    key = expand_label(suite.hash_name, secret, b"finished", b"", suite.hash_length)
-    return _hmac(_keyed(suite.hash_name, key), digest)
+    hash_name = suite.hash_name
+    key = _hmac(_keyed(hash_name, secret), _finished_info(suite.hash_length))
+    return _hmac(_keyed(hash_name, key), digest)
 
 
 def resumption_psk(suite: Suite, resumption_secret: bytes, nonce: bytes) -> bytes:
@@ -286,15 +285,26 @@ def _traffic_infos(length: int) -> tuple[bytes, bytes]:
 
 
 @functools.cache
+def _finished_info(length: int) -> bytes:
+    return _label(b"finished", 0, length) + b"\x01"
+
+
+@functools.cache
+def _zeros(hash_name: str) -> _Keyed:
+    """The salt of the first stage."""
+    return _keyed(hash_name, bytes(len(_empty_hash(hash_name))))
+
+
+@functools.cache
 def _empty_hash(hash_name: str) -> bytes:
     return hashlib.new(hash_name).digest()
 
 
 @functools.cache
-def _without_psk(hash_name: str) -> tuple[bytes, _Keyed | None]:
+def _without_psk(hash_name: str) -> tuple[bytes, _Keyed, _Keyed | None]:
     """Without a PSK the first stage is a constant, and so is what it hands to the next."""
     empty = _empty_hash(hash_name)
     zeros = bytes(len(empty))
     secret = _extract(hash_name, zeros, zeros)
     derived = expand_label(hash_name, secret, b"derived", empty, len(empty))
-    return secret, _keyed(hash_name, derived)
+    return secret, _keyed(hash_name, secret), _keyed(hash_name, derived)

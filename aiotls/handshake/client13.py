@@ -184,7 +184,7 @@ def agree(
             reason="WRONG_CURVE",
         )
     secret = exchange.agree(share.key_exchange)
-    early = EarlySecret(channel.suite, key.secret if key is not None else None)
+    early = EarlySecret(channel.suite) if key is None else key.early_secret
     return share.group, early.handshake(secret)
 
 

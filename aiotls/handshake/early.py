@@ -65,7 +65,7 @@ async def send_early_data(channel: Channel, offer: Offer) -> None:
     if channel.end_early_data is not None:
         channel.early_room = key.session.max_early_data - len(data)
     digest = channel.transcript.hash_of(key.hash_name, b"")
-    secret = key.early_secret().client_early_traffic(digest)
+    secret = key.early_secret.client_early_traffic(digest)
     channel.log_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret)
     channel.send_ccs()
     channel.writer.sealer = Sealer13(key.suite, secret, channel.config.record_padding)

@@ -7,6 +7,7 @@ chooses one and checks the binding. Both go with (EC)DHE: psk_dhe_ke, and no oth
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import hmac
 from collections.abc import Awaitable, Generator, Sequence
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING
 from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..crypto.schedule13 import EarlySecret, finished
 from ..crypto.suites import SUITES, TLS13_SUITES, Suite
-from ..enums import Alert, ExtensionType, ProtocolVersion, PskKeyExchangeMode
+from ..enums import Alert, ProtocolVersion, PskKeyExchangeMode
 from ..errors import CertificateError, DecodeError, ProtocolError, TLSError
 from ..sessions import Session
 from ..wire import extensions as ext
-from ..wire.extensions import Extensions, OfferedPsks, PskIdentity, Rows
+from ..wire.extensions import OfferedPsks, PskIdentity
 from ..wire.messages import ClientHello
 from .auth import Peer, ask_application, check_status, examine
 from .certificate_type import RAW, X509, accepted_types
@@ -33,7 +34,7 @@ MAX_IDENTITIES = 8
 """How many of a client's identities a server looks at; each may cost a look-up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class PreSharedKey:
     """One key that both sides have: of a session, or external."""
 
@@ -56,6 +57,7 @@ class PreSharedKey:
         """The identity of a key agreed on elsewhere; None for a session's."""
         return self.identity if self.session is None else None
 
+    @functools.cached_property
     def early_secret(self) -> EarlySecret:
         """The first stage of the key schedule with this key (section 7.1)."""
         return EarlySecret(self.suite, self.secret)
@@ -69,8 +71,7 @@ class PreSharedKey:
 
     def binder(self, transcript_hash: bytes) -> bytes:
         """RFC 8446, section 4.2.11.2: proof of the key, over the ClientHello that offers it."""
-        early = self.early_secret()
-        secret = early.binder_key(external=self.session is None, imported=self.imported)
+        secret = self.early_secret.binder_key(external=self.session is None, imported=self.imported)
         return finished(self.suite, secret, transcript_hash)
 
 
@@ -176,15 +177,12 @@ def bind(
         return hello
     identities = tuple(PskIdentity(key.identity, obfuscated_age(key, now)) for key in keys)
     blank = tuple(bytes(key.suite.hash_length) for key in keys)
-    rows: Rows = [
-        pair for pair in hello.extensions.items if pair[0] != ExtensionType.PRE_SHARED_KEY
-    ]
     draft = OfferedPsks(identities, blank)
-    unbound = hello.with_extensions(Extensions.build([*rows, (ext.PRE_SHARED_KEY, draft)]))
+    unbound = hello.with_extensions(hello.extensions.ending(ext.PRE_SHARED_KEY, draft))
     partial = unbound.encode()[: -draft.binders_length]
     binders = tuple(key.binder(channel.transcript.hash_of(key.hash_name, partial)) for key in keys)
     offered = OfferedPsks(identities, binders)
-    return hello.with_extensions(Extensions.build([*rows, (ext.PRE_SHARED_KEY, offered)]))
+    return hello.with_extensions(hello.extensions.ending(ext.PRE_SHARED_KEY, offered))
 
 
 def obfuscated_age(key: PreSharedKey, now: float) -> int:

@@ -303,6 +303,8 @@ def candidates_for(
     name = hello.get(ext.SERVER_NAME)
     if chosen is not None or name is None:
         return candidates
+    if len(candidates) == 1 and not config.require_known_name:
+        return candidates  # whatever it is called
     return carrying(config, candidates, name)
 
 

@@ -81,7 +81,7 @@ async def server13(
     channel.send(ech.confirm(channel, opened, server_hello))
     if not retried:
         channel.send_ccs()
-    early = EarlySecret(suite, key.secret if key is not None else None)
+    early = EarlySecret(suite) if key is None else key.early_secret
     secrets = early.handshake(shared_secret)
     traffic = handshake_traffic(channel, secrets)
     channel.install_write(traffic.server)

@@ -54,6 +54,13 @@ def _parse(der: bytes) -> x509.Certificate:
 
 
 @functools.lru_cache(maxsize=256)
+def rsa_bits(der: bytes) -> int | None:
+    """The size of the RSA key in a certificate; None for a key of another kind."""
+    key = _parse(der).public_key()
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else None
+
+
+@functools.lru_cache(maxsize=256)
 def shared(der: bytes) -> bytes:
     """*der*, as one object for all the connections whose peer shows the same certificate."""
     return der

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder
@@ -26,6 +25,7 @@ from .certificates import (
     not_pem_hint,
     parse_certificate,
     pem_blocks,
+    rsa_bits,
     to_der,
 )
 from .memory import PathMemory
@@ -248,14 +248,16 @@ class TrustStore:
         question = refusal.Question(self, certificates, name, now, client=False)
         if name is None:
             verifier: Any = self._at(self._any_server, now).build_client_verifier()
-            return _ask(question, lambda leaf, others: verifier.verify(leaf, others).chain)
+            return _ask(
+                question, chain[0], lambda leaf, others: verifier.verify(leaf, others).chain
+            )
         address = parse_address(name)
         try:
             subject = x509.DNSName(name) if address is None else x509.IPAddress(address)
             verifier = self._at(self._server, now).build_server_verifier(subject)
         except ValueError as error:
             raise UsageError(f"{name!r} is not a server name: {error}") from error
-        return _ask(question, verifier.verify)
+        return _ask(question, chain[0], verifier.verify)
 
     def verify_client(
         self, chain: Sequence[bytes], *, now: datetime.datetime
@@ -273,7 +275,7 @@ class TrustStore:
         certificates = [parse_certificate(der) for der in chain]
         question = refusal.Question(self, certificates, name, now, client=True)
         verifier = self._at(self._client, now).build_client_verifier()
-        return _ask(question, lambda leaf, others: verifier.verify(leaf, others).chain)
+        return _ask(question, chain[0], lambda leaf, others: verifier.verify(leaf, others).chain)
 
     def _remembered(
         self,
@@ -369,18 +371,21 @@ _system_stores: dict[tuple[str | None, str | None, str], TrustStore] = {}
 _system_lock = threading.Lock()
 
 
-def _ask(question: refusal.Question, verify: Any) -> list[x509.Certificate]:
-    """The verifier's answer; a refusal becomes an error that says why."""
+def _ask(question: refusal.Question, own: bytes, verify: Any) -> list[x509.Certificate]:
+    """The verifier's answer; a refusal becomes an error that says why.
+
+    *own* is the peer's own certificate, DER.
+    """
     leaf, *others = question.chain
     try:
         path: list[x509.Certificate] = verify(leaf, [*others, *question.store.intermediates])
     except Exception as error:  # parts of a certificate are parsed, and can fail, only now
         # Its traceback would keep every caller's frame, and the connection, while it lives.
         raise refusal.explain(question, error) from error.with_traceback(None)
-    key = leaf.public_key()
     # The verifier looks at the sizes of issuers' keys, and not at the leaf's.
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MINIMUM_RSA_BITS:
-        raise refusal.weak_key(question, key.key_size)
+    bits = rsa_bits(own)
+    if bits is not None and bits < MINIMUM_RSA_BITS:
+        raise refusal.weak_key(question, bits)
     return path
 
 

@@ -348,14 +348,16 @@ EXTENSIONS: tuple[Extension[Any], ...] = tuple(
 KNOWN_TYPES: frozenset[int] = frozenset(row.type for row in EXTENSIONS)
 """The extensions that have a row, in whatever message."""
 
-_ROWS: dict[Context, dict[int, Extension[Any]]] = {
-    context: {row.type: row for row in EXTENSIONS if context in row.contexts} for context in Context
+# By the number of the context, as a member of an enumeration is slow to hash.
+_ROWS: dict[int, dict[int, Extension[Any]]] = {
+    context._value_: {row.type: row for row in EXTENSIONS if context in row.contexts}
+    for context in Context
 }
 
 
 def row_for(type: int, context: Context) -> Extension[Any] | None:
     """The form that the extension *type* takes in the message *context*; None if it has none."""
-    return _ROWS[context].get(type)
+    return _ROWS[context._value_].get(type)
 
 
 # -- a block of extensions -------------------------------------------------------------------------
@@ -460,6 +462,13 @@ class Extensions:
         """The same block without the extensions of these types."""
         return Extensions({kind: body for kind, body in self._bodies.items() if kind not in types})
 
+    def ending(self, row: Extension[T], value: T) -> Extensions:
+        """The same block with *value* for an extension that comes last."""
+        bodies = self._bodies.copy()
+        bodies.pop(row.type, None)
+        bodies[row.type] = row.encode(value)
+        return Extensions(bodies)
+
     def encode(self) -> bytes:
         """The block as it stands in a message, its length first."""
         pack = _HEADER.pack
@@ -480,7 +489,7 @@ class Extensions:
         """
         if self._checked is context:
             return
-        rows = _ROWS[context]
+        rows = _ROWS[context._value_]
         values = self._values
         for kind, body in self._bodies.items():
             row = rows.get(kind)
