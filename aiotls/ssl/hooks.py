@@ -6,7 +6,6 @@ connection nor the SSLObject or SSLSocket around it, but weakly: they go when th
 
 from __future__ import annotations
 
-import copy
 import operator
 import ssl
 import sys
@@ -46,8 +45,11 @@ class Hooks:
         """A configuration like *config*, with these hooks in it."""
         context = self.context
         self.base = config
-        # Built and validated once per context: a shallow copy is all that a connection needs.
-        attached = copy.copy(config)
+        # Built and validated once per context: a shallow copy is all that a connection needs. What
+        # the original has found out about itself holds for it too, but for what is set here.
+        attached: Config = object.__new__(type(config))
+        attached.__dict__.update(config.__dict__)
+        attached.__dict__.pop("has_hooks", None)
         if isinstance(attached, ClientConfig):
             object.__setattr__(attached, "session_cache", self.sessions)
             if context._msg_callback is not None:
@@ -162,11 +164,14 @@ def _callback_failed(alert: Alert) -> ProtocolError:
     )
 
 
+_SERVER_PREFERENCE = int(ssl.OP_CIPHER_SERVER_PREFERENCE)
+
+
 def _selects(context: SSLContext, config: Config) -> bool:
     """Whether anything is to be chosen by ClientHello."""
     return (
         context.sni_callback is not None
-        or not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
+        or not context._settings.options & _SERVER_PREFERENCE
         or not (isinstance(config, ServerConfig) and config.identities)
     )
 

@@ -120,7 +120,11 @@ class Settings:
             or bool(self.options & ssl.OP_IGNORE_UNEXPECTED_EOF),
             "middlebox_compatibility": bool(self.options & ssl.OP_ENABLE_MIDDLEBOX_COMPAT),
         }
-        return self._server(common) if server_side else self._client(common)
+        if server_side:
+            return self._server(common)
+        config = self._client(common)
+        config.session_scope  # noqa: B018  # which is kept, and each connection's copy has it
+        return config
 
     def versions(self) -> list[ProtocolVersion]:
         """The versions to speak, oldest first; raises ``ssl.SSLError`` where there are none."""
