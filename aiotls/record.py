@@ -25,6 +25,8 @@ from .enums import Alert, ContentType
 from .errors import ProtocolError
 
 APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+OPENSSL_BUFFER = 16_384 + 320 + 7
+"""Above this length OpenSSL has another name for a record that is too long."""
 
 
 class RecordReader:
@@ -194,7 +196,9 @@ class RecordReader:
         raise ProtocolError(
             Alert.RECORD_OVERFLOW,
             f"the peer announced a record of {length} bytes; {MAX_FRAGMENT} is the limit",
-            reason="ENCRYPTED_LENGTH_TOO_LONG",
+            reason="PACKET_LENGTH_TOO_LONG"
+            if length > OPENSSL_BUFFER
+            else "ENCRYPTED_LENGTH_TOO_LONG",
         )
 
 

@@ -53,7 +53,6 @@ from .reasons import (
     SSL_R_CONNECTION_TYPE_NOT_SET,
     SSL_R_NO_CIPHERS_AVAILABLE,
     SSL_R_NO_PROTOCOLS_AVAILABLE,
-    SSL_R_PACKET_LENGTH_TOO_LONG,
     SSL_R_READ_BIO_NOT_SET,
     SSL_R_UNEXPECTED_EOF_WHILE_READING,
     SSL_R_UNEXPECTED_MESSAGE,
@@ -65,9 +64,6 @@ from .states import Early, State
 from .suspension import Pause, detach, is_future, pause
 
 _CONNECTION_LOST = (32, 104)  # EPIPE, ECONNRESET
-
-READ_BUFFER = 16_384 + 320 + 7
-"""The longest body of a record that OpenSSL has room for, be it allowed or not."""
 
 
 class Handshake(Outgoing):
@@ -507,8 +503,6 @@ class Handshake(Outgoing):
 
     def _reason_of(self, error: TLSError) -> tuple[int, str | None]:
         """The reason of an error, and what it says of itself."""
-        if error.reason == "ENCRYPTED_LENGTH_TOO_LONG" and self._record_size > READ_BUFFER:
-            return SSL_R_PACKET_LENGTH_TOO_LONG, str(error)
         if error.reason == "APP_DATA_IN_HANDSHAKE" and self.server and self.progress.retrying:
             # OpenSSL goes by the last byte then, although nothing can be encrypted yet.
             return SSL_R_UNEXPECTED_RECORD, str(error)
