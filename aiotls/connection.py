@@ -66,7 +66,9 @@ class TLSConnection:
 
     *early_data* is sent by a client ahead of the handshake if a session allows it (0-RTT, RFC
     8446, section 2.3): only what may arrive twice. :attr:`early_data_status` tells what became
-    of it; with *replay* what did not go that way is sent after the handshake as ordinary data.
+    of it; with *replay* what did not go that way is sent after the handshake as ordinary data, but
+    for early data that the server refused together with the session's ALPN protocol: that is an
+    error, for it was not written for another one (section 4.2.10).
     """
 
     def __init__(
@@ -223,6 +225,8 @@ class TLSConnection:
         return client.handshake(channel, self.server_hostname)
 
     def _establish(self, result: Established) -> None:
+        if self._replay:
+            self._check_replay(result)
         self._result = result
         if self._channel is not None:
             self.config = self._channel.config  # the server may have chosen another
@@ -237,6 +241,22 @@ class TLSConnection:
             self._send_late(result)
         if self._reader.buffered:
             self._receive(b"")
+
+    def _check_replay(self, result: Established) -> None:
+        """RFC 8446, section 4.2.10: early data is sent again for the same application protocol
+        alone. Whoever waits for the answer to it is told.
+        """
+        if result.early_data_status is EarlyData.ALPN_MISMATCH and result.early_data_sent:
+            chosen = result.alpn or "no application protocol"
+            error = ProtocolError(
+                Alert.NO_APPLICATION_PROTOCOL,
+                f"the server has chosen {chosen!r}; the early data was written for the session's "
+                "protocol, and is not sent again",
+                reason="ALPN_MISMATCH_ON_EARLY_DATA",
+                hint="Connect again: the new session is of the protocol that the server chooses "
+                "now. Or leave out replay, and send what fits.",
+            )
+            raise self._fail(error)
 
     def _send_late(self, result: Established) -> None:
         """What was meant to go ahead of the handshake, and did not."""
@@ -275,6 +295,10 @@ class TLSConnection:
         if len(data) > room or self.close_notify_sent:
             raise UsageError(f"{len(data)} bytes of early data; {room} may go")
         if self._channel is not None and len(data):
+            sealer = self._writer.sealer
+            if sealer.sequence + len(data) >= sealer.limit:
+                # RFC 9846, section 5.5: its key cannot be updated
+                raise UsageError("the key of early data is worn out; go on after the handshake")
             self._channel.early_room -= len(data)
             self._writer.write(APPLICATION_DATA, data)
         return len(data)

@@ -312,7 +312,8 @@ class EarlyData(enum.Enum):
     """On a client: the server refused it without a word why. On a server: the client sent none."""
 
     ALPN_MISMATCH = "alpn_mismatch"
-    """The session belongs to another application protocol."""
+    """The session belongs to another application protocol. Early data that a client has sent is not
+    sent again then: it was not written for the one that was agreed on."""
 
     TICKET_AGE_SKEW = "ticket_age_skew"
     """The ticket is older or younger than the client says, as far as the server can tell (RFC 8446,

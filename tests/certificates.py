@@ -270,6 +270,17 @@ def issue(
     return Issued(builder.sign(signing_key, _hash_for(signing_key)), private_key, issuer)
 
 
+def claiming(algorithm: x509.ObjectIdentifier, issued: Issued) -> Issued:
+    """A certificate that says to be signed by another algorithm of RSA's than SHA-256's, which it
+    is: by some of them no library signs any more.
+    """
+    der = issued.certificate.public_bytes(Encoding.DER)
+    prefix = bytes.fromhex("06092a864886f70d0101")  # pkcs-1, and one of its algorithms
+    number = int(algorithm.dotted_string.rpartition(".")[2])
+    changed = der.replace(prefix + b"\x0b", prefix + bytes([number]))
+    return Issued(x509.load_der_x509_certificate(changed), issued.key, issued.issuer)
+
+
 def _authority_key_identifier(issuer: Issued) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
 

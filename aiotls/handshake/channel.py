@@ -232,9 +232,13 @@ class Channel:
         return raw
 
     def _may_be_asked_for_hello(self) -> bool:
-        """RFC 5246, section 7.4.1.1: a client that is shaking hands ignores a HelloRequest."""
-        tls13 = self._suite is not None and self._suite.version >= ProtocolVersion.TLSv1_3
-        return isinstance(self.config, ClientConfig) and not tls13
+        """RFC 5246, section 7.4.1.1: a client that is shaking hands ignores a HelloRequest; in TLS
+        1.3 there is none.
+        """
+        config = self.config
+        if not isinstance(config, ClientConfig) or ProtocolVersion.TLSv1_2 not in config.versions:
+            return False
+        return self._suite is None or self._suite.version is not ProtocolVersion.TLSv1_3
 
     def _take_record(self, kind: int, content: bytes) -> None:
         """One record that was pulled while a handshake message is awaited."""

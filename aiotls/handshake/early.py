@@ -88,6 +88,9 @@ def check_acceptance(
     if ExtensionType.EARLY_DATA not in extensions:
         if offer.unsent is not None:
             return offer.unsent
+        offered = offer.keys[0].session if offer.keys else None
+        if offered is not None and offered.alpn != alpn:
+            return EarlyData.ALPN_MISMATCH
         if offer.retried:
             return EarlyData.HELLO_RETRY_REQUEST
         return EarlyData.SESSION_NOT_RESUMED if session is None else EarlyData.PEER_DECLINED

@@ -55,6 +55,7 @@ class PostHandshake:
         "_authentication",
         "_messages",
         "_tickets",
+        "_update_asked_for",
         "_updates",
         "_warnings",
         "config",
@@ -92,6 +93,7 @@ class PostHandshake:
         """Whether anything here concerns the application data that comes or goes next."""
         self._authentication: LateAuthentication | None = None
         self._messages = bytearray()
+        self._update_asked_for = False
         self._updates = 0
         self._warnings = 0
         self._tickets = 0
@@ -239,6 +241,7 @@ class PostHandshake:
                 reason="TOO_MANY_KEY_UPDATES",
             )
         update_receiving_key(self.reader)
+        self._update_asked_for = False
         if message.request == KeyUpdateRequest.UPDATE_REQUESTED:
             self.response_due = True
 
@@ -246,8 +249,12 @@ class PostHandshake:
         """Moves on to the next sending key, which answers what the peer has asked for as well."""
         self.response_due = False
         self._settle()
-        if not self.write_ended:
-            update_sending_key(self.writer, request=request, observer=self.config.observer)
+        if self.write_ended:
+            return
+        # RFC 9846, section 4.7.3: one request at a time
+        request = request and not self._update_asked_for
+        self._update_asked_for |= request
+        update_sending_key(self.writer, request=request, observer=self.config.observer)
 
     # -- tickets: section 4.6.1 ----------------------------------------------------------------
 

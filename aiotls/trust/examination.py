@@ -68,7 +68,8 @@ def _broken_path(question: Question, path: Path) -> Findings:
             )
         return
     if path.impostors:
-        yield _impostor(question, path)
+        if not _is_weakly_signed(path.last):  # then it is that, and not they
+            yield _impostor(question, path)
     elif path.last.subject == path.last.issuer:
         yield _self_signed(question, path)
     else:
@@ -199,6 +200,8 @@ def _authorities(question: Question, path: Path) -> Findings:
             if authority in question.store
             else f"The {question.peer} sent it: its owner must get a proper chain."
         )
+        if authority not in question.store and _is_weakly_signed(authority):
+            yield _weak_digest(authority, title(authority), whose)
         yield from _authority_key(authority, whose)
         yield from _may_issue(question, path, authority, depth, whose)
 
@@ -313,14 +316,8 @@ def _leaf(question: Question, path: Path) -> Findings:
     purposes = find_extension(leaf, ExtensionOID.EXTENDED_KEY_USAGE)
     if purposes is not None and not _is_for(question, purposes.value):
         yield _wrong_purpose(question, who, purposes.value, fix)
-    algorithm = leaf.signature_hash_algorithm
-    if isinstance(algorithm, (hashes.SHA1, hashes.MD5)):
-        yield Finding(
-            Alert.BAD_CERTIFICATE,
-            68,
-            "CA signature digest algorithm too weak",
-            f"{who} is signed with {algorithm.name.upper()}. {fix}",
-        )
+    if _is_weakly_signed(leaf):
+        yield _weak_digest(leaf, who, fix)
     unknown = _unknown_critical_extensions(leaf)
     if unknown:
         yield Finding(
@@ -329,6 +326,23 @@ def _leaf(question: Question, path: Path) -> Findings:
             "unhandled critical extension",
             f"{who} has critical extensions that are not known here: {', '.join(unknown)}. {fix}",
         )
+
+
+def _is_weakly_signed(certificate: x509.Certificate) -> bool:
+    """Whether by a hash that nothing is believed by: a signature with it is not even looked at."""
+    weak = (hashes.MD5, hashes.SHA1, hashes.SHA224)
+    return isinstance(certificate.signature_hash_algorithm, weak)
+
+
+def _weak_digest(certificate: x509.Certificate, who: str, fix: str) -> Finding:
+    algorithm = certificate.signature_hash_algorithm
+    name = algorithm.name.upper() if algorithm is not None else "a weak hash"
+    return Finding(
+        Alert.BAD_CERTIFICATE,
+        68,
+        "CA signature digest algorithm too weak",
+        f"{who} is signed with {name}. {fix}",
+    )
 
 
 def _is_for(question: Question, purposes: x509.ExtendedKeyUsage) -> bool:

@@ -12,6 +12,7 @@ from aiotls import (
     ExternalPsk,
     ProtocolError,
     ServerConfig,
+    TicketKeyRing,
     TLSConnection,
     UsageError,
 )
@@ -160,16 +161,40 @@ def test_another_application_protocol(client: ClientConfig, server: ServerConfig
     """RFC 8446, section 4.2.10: the server looks, and a client that knows does not offer it."""
     client = client.replace(alpn_protocols=["h2", "http/1.1"])
     connect(client, server.replace(alpn_protocols=["h2"])).check()
-    assert told(early(client, server.replace(alpn_protocols=["http/1.1"]))) == (
-        EarlyData.PEER_DECLINED,
-        EarlyData.ALPN_MISMATCH,
+    pair = Pair(
+        TLSConnection(client, "localhost", early_data=b"early"),
+        TLSConnection(server.replace(alpn_protocols=["http/1.1"])),
     )
+    pair.pump()
+    assert pair.check().client.early_data_status is EarlyData.ALPN_MISMATCH
+    assert pair.server.early_data_status is EarlyData.ALPN_MISMATCH
     connect(client, server.replace(alpn_protocols=["h2"])).check()
     seen: list[Any] = []
     server = server.replace(select=lambda info: seen.append(info))
     pair = early(client.replace(alpn_protocols=["http/1.1"]), server)
     assert told(pair) == (EarlyData.ALPN_MISMATCH, EarlyData.PEER_DECLINED)
     assert ExtensionType.EARLY_DATA not in seen[0].hello.extensions
+
+
+@pytest.mark.parametrize("ticket", ["good", "lost"])
+@pytest.mark.parametrize("protocols", [["http/1.1"], []])
+def test_early_data_is_not_sent_again_to_another_application_protocol(
+    client: ClientConfig, server: ServerConfig, protocols: list[str], ticket: str
+) -> None:
+    """RFC 8446, section 4.2.10: MUST NOT, unless the same one is selected."""
+    client = client.replace(alpn_protocols=["h2", "http/1.1"])
+    connect(client, server.replace(alpn_protocols=["h2"])).check()
+    other = server.replace(alpn_protocols=protocols)
+    if ticket == "lost":
+        other = other.replace(ticket_keys=TicketKeyRing())
+    pair = Pair(
+        TLSConnection(client, "localhost", early_data=b"hello", replay=True), TLSConnection(other)
+    )
+    pair.pump()
+    assert isinstance(pair.client_error, ProtocolError)
+    assert pair.client_error.reason == "ALPN_MISMATCH_ON_EARLY_DATA"
+    assert pair.client_error.hint is not None
+    assert pair.server.read() == b""
 
 
 @pytest.mark.parametrize("skew", [-AGE_TOLERANCE - 1, AGE_TOLERANCE + 1])

@@ -309,6 +309,22 @@ def test_a_flood_of_key_updates_is_refused(pair13: Pair) -> None:
     client_dies(pair13, pair13.server.data_to_send(), Alert.UNEXPECTED_MESSAGE)
 
 
+def test_one_request_for_a_key_update_at_a_time(pair13: Pair) -> None:
+    """RFC 9846, section 4.7.3: only the first asks, until the peer has updated its key."""
+    client, server = pair13.client, pair13.server
+    asked = []
+    for _ in range(2):
+        for _ in range(3):
+            server.key_update(request_peer=True)
+            client.receive_data(server.data_to_send())
+            assert client._post is not None
+            asked.append(client._post.response_due)
+            client._post.response_due = False
+        client.key_update()
+        server.receive_data(client.data_to_send())
+    assert asked == [True, False, False] * 2
+
+
 def test_many_requests_for_a_key_update_get_one_answer(pair13: Pair) -> None:
     for _ in range(20):
         pair13.server.key_update(request_peer=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import SignatureAlgorithmOID
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from tests.certificates import (
     SERVER,
     Issued,
     authority,
+    claiming,
     intermediate,
     key,
     leaf,
@@ -290,6 +292,22 @@ def test_what_nobody_may_present(
     error = refusal(peer, name, profile=profile, client=role == "client")
     assert (error.alert, error.verify_code) == (alert, code)
     assert error.hint
+
+
+@profiles
+@pytest.mark.parametrize("digest", ["MD5", "SHA1", "SHA224"])
+def test_a_weak_hash_signs_nothing(digest: str, profile: str) -> None:
+    """RFC 8446, section 4.4.2.4: MD5 MUST be bad_certificate, and SHA-1 ought to be."""
+    algorithm = getattr(SignatureAlgorithmOID, f"RSA_WITH_{digest}")
+    root = authority("of rsa", key_kind="rsa")
+    weak = claiming(algorithm, leaf(issuer=root))
+    middle = claiming(algorithm, intermediate("weak", issuer=root))
+    for peer, who in ((weak, "The server's certificate"), (leaf(issuer=middle), '"weak"')):
+        error = refusal(peer, profile=profile)
+        assert (error.alert, error.verify_code) == (Alert.BAD_CERTIFICATE, 68)
+        assert error.hint is not None
+        assert f"{who} is signed with {digest}." in error.hint
+        assert error.hint.count("signed") == 1
 
 
 @profiles
