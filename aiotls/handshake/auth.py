@@ -95,7 +95,7 @@ class Peer:
         return parse_certificate(self.chain[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Claim:
     """Who the other side says it is: believed as far as it goes, and still to be proved."""
 

@@ -135,28 +135,26 @@ class Channel:
         message, AlertReceived for an alert, Truncated at the end of the stream.
         """
         self.expecting = expected
-        while (raw := self._next_message()) is None:
-            record = self._next_record()
+        while (message := self._next_message()) is None:
+            record = self.reader.next() if not self.skip_early_data else self._next_record()
             if record is None:
-                await self._wait_for_input()
+                self._check_input()
+                await wait(Want.READ)
             else:
                 self._take_record(*record)
-        kind = raw[0]
-        for message in expected:
-            if message.type == kind:
-                try:
-                    parsed = message.parse(raw[4:])
-                except DecodeError as error:
-                    name = HandshakeType.label(kind).lower()
-                    raise DecodeError(
-                        f"the peer's {name} cannot be read: {error.message}", reason=error.reason
-                    ) from None
-                self._heard = True
-                self.transcript.add(raw)
-                if self.config.observer is not None:
-                    self.config.observer.message(False, kind, raw, self.protected_read)
-                return parsed
-        raise self._not_expected(kind)
+        kind, raw = message
+        try:
+            parsed = kind.parse(raw[4:])
+        except DecodeError as error:
+            name = HandshakeType.label(raw[0]).lower()
+            raise DecodeError(
+                f"the peer's {name} cannot be read: {error.message}", reason=error.reason
+            ) from None
+        self._heard = True
+        self.transcript.add(raw)
+        if self.config.observer is not None:
+            self.config.observer.message(False, raw[0], raw, self.protected_read)
+        return parsed
 
     def _not_expected(self, kind: int) -> ProtocolError:
         return ProtocolError(
@@ -171,8 +169,6 @@ class Channel:
         They are under keys that this side never had. The first record that does decrypt ends
         the tolerance.
         """
-        if not self.skip_early_data:
-            return self.reader.next()
         while True:
             buffered = self.reader.buffered
             try:
@@ -207,16 +203,26 @@ class Channel:
         """Whether what arrives now is encrypted."""
         return not isinstance(self.reader.opener, PlainOpener)
 
-    def _next_message(self) -> bytes | None:
-        """The next handshake message with its header, or None if it is not complete."""
+    def _next_message(self) -> tuple[type[Message], bytes] | None:
+        """Which of those that are expected the next handshake message is, and the message with its
+        header; or None if it is not complete.
+        """
         messages = self._messages
-        while messages[:4] == HELLO_REQUEST and self._may_be_asked_for_hello():
+        while True:
+            if len(messages) < 4:
+                return None
+            code = messages[0]
+            for kind in self.expecting:
+                if kind.type == code:
+                    return self._whole(kind)
+            if messages[:4] != HELLO_REQUEST or not self._may_be_asked_for_hello():
+                raise self._not_expected(code)  # whose end is not waited for
             del messages[:4]
             self._ignore("hello_requests")
-        if len(messages) < 4:
-            return None
-        if all(message.type != messages[0] for message in self.expecting):
-            raise self._not_expected(messages[0])  # whose end is not waited for
+
+    def _whole(self, kind: type[Message]) -> tuple[type[Message], bytes] | None:
+        """The message that has begun, if all of it has come."""
+        messages = self._messages
         end = 4 + (messages[1] << 16 | messages[2] << 8 | messages[3])
         if end - 4 > self.config.max_handshake_message:
             raise ProtocolError(
@@ -229,7 +235,7 @@ class Channel:
             return None
         raw = bytes(messages[:end])
         del messages[:end]
-        return raw
+        return kind, raw
 
     def _may_be_asked_for_hello(self) -> bool:
         """RFC 5246, section 7.4.1.1: a client that is shaking hands ignores a HelloRequest; in TLS
@@ -352,7 +358,8 @@ class Channel:
         """TLS 1.2: the peer's change_cipher_spec, after which *keys* hold (RFC 5246, 7.1)."""
         self.expecting = ()
         while (record := self.reader.next()) is None:
-            await self._wait_for_input()
+            self._check_input()
+            await wait(Want.READ)
         kind, content = record
         self.check_aligned()
         if (
@@ -383,14 +390,14 @@ class Channel:
         opener = self.reader.opener = Opener12(self.suite, *keys)
         opener.max_plaintext = self._receive_limit
 
-    async def _wait_for_input(self) -> None:
+    def _check_input(self) -> None:
+        """There is something to wait for, as long as the stream has not ended."""
         if self.input_ended:
             raise Truncated(
                 "the peer closed the connection during the handshake, while "
                 f"{self.expected_names()} was expected",
                 reason="UNEXPECTED_EOF_WHILE_READING",
             )
-        await wait(Want.READ)
 
     # -- sending -------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from .transcript import Transcript
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class Established:
-    """The outcome of a handshake, the same for both roles."""
+    """The outcome of a handshake, the same for both roles. Nothing of it changes any more; it is
+    not frozen because that would be most of the price of making one.
+    """
 
     version: ProtocolVersion
     suite: Suite

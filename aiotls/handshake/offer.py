@@ -45,9 +45,9 @@ MAX_COOKIE = 1 << 12
 session's ticket has to go with them; with ECH, twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Offer:
-    """A ClientHello and what was kept to go with it."""
+    """A ClientHello and what was kept to go with it; it is replaced, not changed."""
 
     config: ClientConfig
     hello: ClientHello
@@ -224,7 +224,7 @@ class Grease:
     """The reserved values of one ClientHello (RFC 8701, section 3.1)."""
 
     def __init__(self, random: bytes) -> None:
-        suite, group, version, first, last = (0x0A0A + 0x1010 * (byte & 15) for byte in random)
+        suite, group, version, first, last = [0x0A0A + 0x1010 * (byte & 15) for byte in random]
         self.suite = suite
         self.group = group
         self.version = version
@@ -252,8 +252,8 @@ def permute(rows: Rows, random: bytes) -> Rows:
 
     RFC 8446, section 4.2: extensions may stand in any order, but for pre_shared_key.
     """
-    order = sorted(range(len(rows)), key=lambda i: random[2 * i : 2 * i + 2])
-    return [rows[i] for i in order]
+    keys = memoryview(random).cast("H")
+    return [rows[i] for i in sorted(range(len(rows)), key=keys.__getitem__)]
 
 
 # -- what the server answered ----------------------------------------------------------------------

@@ -24,8 +24,9 @@ def handshake_traffic(channel: Channel, secret: HandshakeSecret) -> Traffic:
     """What protects the rest of the handshake; the transcript ends with the ServerHello."""
     digest = channel.transcript.digest()
     traffic = Traffic(secret.client_traffic(digest), secret.server_traffic(digest))
-    channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", traffic.server)
-    channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", traffic.client)
+    if channel.config.key_log is not None:
+        channel.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", traffic.server)
+        channel.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", traffic.client)
     return traffic
 
 
@@ -36,7 +37,8 @@ def application_traffic(channel: Channel, master: MasterSecret) -> tuple[Traffic
     digest = channel.transcript.digest()
     traffic = Traffic(master.client_traffic(digest), master.server_traffic(digest))
     exporter = master.exporter(digest)
-    channel.log_secret("CLIENT_TRAFFIC_SECRET_0", traffic.client)
-    channel.log_secret("SERVER_TRAFFIC_SECRET_0", traffic.server)
-    channel.log_secret("EXPORTER_SECRET", exporter)
+    if channel.config.key_log is not None:
+        channel.log_secret("CLIENT_TRAFFIC_SECRET_0", traffic.client)
+        channel.log_secret("SERVER_TRAFFIC_SECRET_0", traffic.server)
+        channel.log_secret("EXPORTER_SECRET", exporter)
     return traffic, exporter
