@@ -11,10 +11,11 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from .engines import Files, client_context, server_context
+from .engines import Files, client_context, heed_cuts, server_context
 from .test_matrix import Handler, Reverse, connect, echo, is_native
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ class Ends:
         for end in self.sockets:
             end.setblocking(False)
         self.objects: tuple[Any, Any] = (
-            client_context(client, files).wrap_bio(
+            heed_cuts(client_context(client, files)).wrap_bio(
                 self.incoming[0], self.outgoing[0], server_hostname="localhost"
             ),
             server_context(server, files).wrap_bio(
@@ -214,7 +215,9 @@ async def cut_is_told(client: str, server: str, files: Files) -> None:
             expect(error.errno == ssl.SSL_ERROR_EOF, "another errno")
             expect(error.reason == "UNEXPECTED_EOF_WHILE_READING", "no reason")
         except ssl.SSLError as error:
-            raise Wrong(type(error).__name__) from error
+            # Before 3.11.4, this was not among the reasons that have a class.
+            named = error.reason == "UNEXPECTED_EOF_WHILE_READING"
+            expect(named and sys.version_info < (3, 11, 4), type(error).__name__)
         else:
             raise Wrong("takes it for an end" if data == b"" else "other data")
     finally:

@@ -20,7 +20,7 @@ from aiotls.wire.messages import Message
 from tests import certificates
 from tests.engine.pair import mutate
 
-from .engines import CONTROL, Files, client_context, server_context
+from .engines import CONTROL, Files, client_context, heed_cuts, server_context
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 HANDSHAKE, ALERT, CCS, DATA = 22, 21, 20, 23
@@ -118,6 +118,9 @@ RECORDS: dict[str, bytes] = {
 """What is received, by a name that :data:`DIFFERENCES` refers to."""
 
 
+EOF = "SSLEOFError 8 SSL UNEXPECTED_EOF_WHILE_READING"
+
+
 class End:
     """An SSLObject of an engine, and the bytes that go in and out."""
 
@@ -125,10 +128,10 @@ class End:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         version = options.pop("version", None)
         if side == "client":
-            context = client_context(engine, files, **options)
+            context = heed_cuts(client_context(engine, files, **options))
             wrap = partial(context.wrap_bio, server_hostname="localhost")
         else:
-            context = server_context(engine, files, **options)
+            context = heed_cuts(server_context(engine, files, **options))
             wrap = partial(context.wrap_bio, server_side=True)
         if version is not None:
             context.minimum_version = context.maximum_version = version
@@ -145,6 +148,8 @@ class End:
         except ssl.SSLWantReadError:
             return "done" if self.done else "waits"
         except ssl.SSLError as error:
+            if error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                return EOF  # before 3.11.4, of another class in the standard library
             words = (type(error).__name__, error.errno, error.library, error.reason)
             return " ".join(str(word or "-") for word in words)
         return f"read {data!r}"
@@ -349,9 +354,6 @@ class Difference:
         """Whether this is the difference."""
         pairs = ((self.step, step), (self.what, what), (self.theirs, theirs), (self.ours, ours))
         return all(re.fullmatch(pattern, text) for pattern, text in pairs)
-
-
-EOF = "SSLEOFError 8 SSL UNEXPECTED_EOF_WHILE_READING"
 
 
 def _ssl(reason: str) -> str:
