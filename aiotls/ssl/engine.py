@@ -113,12 +113,15 @@ class Engine:
 
     @property
     def session(self) -> SSLSession | None:
-        """The session to resume, or the newest that the server gave; None before there is one."""
-        sessions = self.hooks.sessions
-        session = sessions.received or sessions.offered
-        if session is None or not self.connection.handshake_complete:
+        """The newest session that the server gave, or the one that was resumed.
+
+        On a server, and before a server of TLS 1.3 has given one, it is one without a ticket; None
+        before the handshake is complete.
+        """
+        if not self.connection.handshake_complete:
             return None
-        return SSLSession(self.context, session)
+        sessions = self.hooks.sessions
+        return SSLSession(self.context, sessions.received or sessions.offered, sessions.begun)
 
     @session.setter
     def session(self, value: object) -> None:

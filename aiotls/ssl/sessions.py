@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -33,15 +34,20 @@ class SSLSession:
         "time",
         "timeout",
     )
+    id: bytes
 
-    def __init__(self, context: SSLContext, session: Session) -> None:
+    def __init__(self, context: SSLContext, session: Session | None, begun: float = 0.0) -> None:
         self._context = weakref.ref(context)
         self._session = session
+        if session is None:  # with which nothing can be resumed; programs ask it whether it can
+            self.id, self.time, self.timeout = b"", int(begun), DEFAULT_TIMEOUT
+            self.ticket_lifetime_hint, self.has_ticket = 0, False
+            return
         # In TLS 1.2 a session stays the same when it is resumed and its ticket renewed, and so
         # does its secret; in TLS 1.3 every ticket is a session (RFC 8446, section 4.6.1).
         tls13 = session.version == ProtocolVersion.TLSv1_3
         mark = session.ticket if tls13 else session.secret
-        self.id: bytes = hashlib.sha256(b"session id" + mark).digest()
+        self.id = hashlib.sha256(b"session id" + mark).digest()
         """What tells it from others; it is not secret."""
         self.time = int(session.created)
         """When it was made, in seconds since the epoch."""
@@ -75,6 +81,7 @@ class SessionSlot(MemorySessionCache):
     """
 
     def __init__(self) -> None:
+        self.begun = time.time()
         self.offered: Session | None = None
         self.received: Session | None = None
 

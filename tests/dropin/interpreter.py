@@ -3,7 +3,8 @@
     python interpreter.py substitute test.test_ssl      # import ssl  gives aiotls.ssl
     python interpreter.py inject test.test_asyncio.test_ssl
 
-The outcome is the last line, as JSON: how many tests ran, and the ids of those that failed.
+The outcome is the last line, as JSON: how many tests ran, and the ids of those that failed or were
+skipped, with what they said.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main(how: str, names: list[str]) -> None:
         aiotls.ssl.inject()
     from test import support
 
-    support.use_resources = ()  # nothing that needs the network
+    support.use_resources = {"walltime": None}  # nothing that needs the network
     os.chdir(tempfile.mkdtemp())
     suite = unittest.TestSuite()
     for name in names:
@@ -40,7 +41,13 @@ def main(how: str, names: list[str]) -> None:
     }
     failed.update(dict.fromkeys((test.id() for test in result.unexpectedSuccesses), "succeeded"))
     print(
-        json.dumps({"ran": result.testsRun, "skipped": len(result.skipped), "failed": failed}),
+        json.dumps(
+            {
+                "ran": result.testsRun,
+                "skipped": {t.id(): why for t, why in result.skipped},
+                "failed": failed,
+            }
+        ),
         flush=True,
     )
     os._exit(0)  # threads of failed tests are not waited for
