@@ -9,16 +9,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from ..enums import (
-    Alert,
-    CipherSuite,
-    CodePoint,
-    ExtensionType,
-    HandshakeType,
-    NamedGroup,
-    ProtocolVersion,
-    SignatureScheme,
-)
+from ..enums import Alert, ExtensionType, HandshakeType
+from .code_points import KINDS
 from .reasons import REASONS
 
 
@@ -200,6 +192,33 @@ ALERTS: dict[Alert, tuple[str, str]] = {
         "RFC 9849, section 11.2",
     ),
     Alert.GENERAL_ERROR: ("A failure that no other alert describes.", "RFC 9261"),
+    Alert.DECRYPTION_FAILED: (
+        "Of TLS 1.0: a record did not decrypt. It told attackers too much; bad_record_mac has "
+        "replaced it.",
+        "RFC 5246, section 7.2.2",
+    ),
+    Alert.DECOMPRESSION_FAILURE: (
+        "Of earlier versions: a record could not be decompressed. Records are not compressed any "
+        "more (CRIME).",
+        "RFC 5246, section 7.2.2",
+    ),
+    Alert.NO_CERTIFICATE: (
+        "Of SSL 3.0: the client has no certificate to show. Now it shows an empty list.",
+        "RFC 6101, section 5.4.2",
+    ),
+    Alert.EXPORT_RESTRICTION: (
+        "Of TLS 1.0: a key too long for the export laws of the time.",
+        "RFC 2246, section 7.2.2",
+    ),
+    Alert.CERTIFICATE_UNOBTAINABLE: (
+        "Of TLS 1.2: a server could not fetch a client's certificate from the URL that it gave. "
+        "Hardly anyone ever did.",
+        "RFC 6066, section 9",
+    ),
+    Alert.BAD_CERTIFICATE_HASH_VALUE: (
+        "Of TLS 1.2: what a server found at a certificate's URL was not what the hash said.",
+        "RFC 6066, section 9",
+    ),
 }
 
 EXTENSIONS: dict[ExtensionType, tuple[str, str]] = {
@@ -476,85 +495,11 @@ _ALIASES = {
 }
 
 
-def _suite_text(suite: CipherSuite) -> str:
-    if suite in (CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV, CipherSuite.TLS_FALLBACK_SCSV):
-        return "Not a cipher suite but a signal, sent among them as old servers ignore it there."
-    name = suite.name
-    cipher = "ChaCha20-Poly1305" if "CHACHA20" in name else "AES-GCM"
-    bits = "128" if "_128_" in name else "256"
-    if name.startswith("TLS_ECDHE"):
-        key = "an ECDSA" if "ECDSA" in name else "an RSA"
-        return (
-            f"TLS 1.2: ephemeral elliptic-curve keys, {key} certificate, and {cipher} with a key "
-            f"of {bits} bits."
-        )
-    return (
-        f"TLS 1.3: {cipher} with a key of {bits} bits. Key exchange and certificate are "
-        "negotiated by themselves."
-    )
-
-
-def _group_text(group: NamedGroup) -> str:
-    label = NamedGroup.label(group)
-    if label.startswith("MLKEM"):
-        return (
-            "Key exchange with ML-KEM alone, which withstands quantum computers. There is no "
-            "classical curve beside it that would hold if ML-KEM did not."
-        )
-    if "MLKEM" in label:
-        return (
-            "A hybrid key exchange: ML-KEM, which withstands quantum computers, together with a "
-            "classical curve. Both would have to be broken."
-        )
-    return "An elliptic curve for key exchange; not safe from future quantum computers."
-
-
-def _scheme_text(scheme: SignatureScheme) -> str:
-    name = scheme.name
-    if name.startswith("mldsa"):
-        return "ML-DSA, a signature that withstands quantum computers; its sizes are large."
-    if name.startswith("rsa_pkcs1"):
-        return "RSA with the old padding: in certificates and in TLS 1.2 only."
-    if name.startswith("rsa_pss_pss"):
-        return "RSA-PSS with a key that is marked for nothing else."
-    if name.startswith("rsa_pss"):
-        return "RSA-PSS with an ordinary RSA key."
-    if name.startswith("ecdsa"):
-        sha1 = " SHA-1 is broken: never accepted here." if "sha1" in name else ""
-        return "ECDSA; in TLS 1.3 the curve is fixed by the name." + sha1
-    return "EdDSA. Public authorities do not issue certificates for it."
-
-
-def _version_text(version: ProtocolVersion) -> str:
-    if version >= ProtocolVersion.TLSv1_3:
-        return "The current version: one round trip, all but the hellos encrypted."
-    if version == ProtocolVersion.TLSv1_2:
-        return (
-            "Still in order with AEAD suites and ephemeral keys, which is all that is spoken here."
-        )
-    return "Obsolete and insecure (RFC 8996); never spoken here."
-
-
-_SOURCES = {
-    "mldsa4": "draft-ietf-tls-mldsa",
-    "mldsa6": "draft-ietf-tls-mldsa",
-    "mldsa8": "draft-ietf-tls-mldsa",
-    "TLS_EC": "RFC 5289, RFC 7905",
-    "TLS_EM": "RFC 5746",
-    "TLS_FA": "RFC 7507",
-}
-"""Where a code point is defined elsewhere than its enumeration's others, by six letters."""
-
-
 def _entries() -> list[Entry]:
     found = [
         Entry("alert", Alert(code).name.lower(), int(code), text, source)
         for code, (text, source) in ALERTS.items()
     ]
-    for alert in Alert:
-        if alert not in ALERTS:
-            text = "An alert of earlier versions, which nobody sends any more."
-            found.append(Entry("alert", alert.name.lower(), int(alert), text, "RFC 5246"))
     found += [
         Entry("extension", extension.name.lower(), int(extension), text, source)
         for extension, (text, source) in EXTENSIONS.items()
@@ -565,31 +510,12 @@ def _entries() -> list[Entry]:
     ]
     found += [Entry("reason", name, None, text, "") for name, text in REASONS.items()]
     found += [Entry("term", name, None, text, source) for name, (text, source) in TERMS.items()]
-    points: list[tuple[str, type[CodePoint], str]] = [
-        ("cipher suite", CipherSuite, f"{_TLS13}, appendix B.4"),
-        ("group", NamedGroup, f"{_TLS13}, section 4.2.7"),
-        ("signature scheme", SignatureScheme, f"{_TLS13}, section 4.2.3"),
-        ("version", ProtocolVersion, f"{_TLS13}, section 4.2.1"),
-    ]
-    for kind_name, enumeration, source in points:
-        for member in enumeration:
-            label = enumeration.label(member)
-            where = _SOURCES.get(label[:6], source)
-            if "MLKEM" in label:
-                alone = label.startswith("MLKEM")
-                where = "draft-ietf-tls-mlkem" if alone else "draft-ietf-tls-ecdhe-mlkem"
-            found.append(Entry(kind_name, label, int(member), _text(member), where))
+    for kind, texts in KINDS.items():
+        found += [
+            Entry(kind, type(member).label(member), int(member), text, source)
+            for member, (text, source) in texts.items()
+        ]
     return found
-
-
-def _text(member: CodePoint) -> str:
-    if isinstance(member, CipherSuite):
-        return _suite_text(member)
-    if isinstance(member, NamedGroup):
-        return _group_text(member)
-    if isinstance(member, SignatureScheme):
-        return _scheme_text(member)
-    return _version_text(ProtocolVersion(member))
 
 
 ENTRIES: tuple[Entry, ...] = tuple(_entries())

@@ -9,6 +9,13 @@ REASONS: dict[str, str] = {
     "WRONG_VERSION_NUMBER": "The other side's first bytes are no TLS record. The port most likely "
     "speaks something in plaintext: HTTP, or a protocol that begins TLS with a command "
     "(--starttls).",
+    "PACKET_LENGTH_TOO_LONG": "A record announces more bytes than one may have. Mostly it is no "
+    "record at all: the other side speaks something in plaintext.",
+    "INVALID_CCS_MESSAGE": "A change_cipher_spec where none may come, or with something in it. In "
+    "TLS 1.3 it means nothing, and is the single byte 1, between the hellos and the Finished.",
+    "UNEXPECTED_MESSAGE": "A message, or a record, where it has no place. The two sides do not "
+    "agree on what has been said; one of them is at fault, or somebody in between.",
+    "NO_RENEGOTIATION": "The peer declined to renegotiate, which nobody had asked for.",
     "HTTP_REQUEST": "A client spoke plain HTTP to a TLS port; its URL begins with http instead of "
     "https.",
     "HTTPS_PROXY_REQUEST": "A client took a TLS port for a plain HTTP proxy.",

@@ -71,7 +71,8 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def _refuse(name: str, why: str, hint: str | None = None) -> UsageError:
-    return UsageError(f"{name!r} is not a server name: {why}", hint=hint)
+    shown = name if len(name) <= 80 else name[:80] + "…"
+    return UsageError(f"{shown!r} is not a server name: {why}", hint=hint)
 
 
 def _what_is_wrong(name: str, label: str) -> str:

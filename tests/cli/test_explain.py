@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiotls.enums import Alert, CipherSuite, ExtensionType, HandshakeType, NamedGroup
+from aiotls import enums
 from aiotls.trace.glossary import ENTRIES, look_up, similar
 
 from .conftest import Run
@@ -43,17 +43,27 @@ def test_words_are_found(word: str, name: str) -> None:
     assert name in [entry.name for entry in look_up(word)]
 
 
-def test_every_code_point_has_an_entry() -> None:
-    codes = {(entry.kind, entry.code) for entry in ENTRIES}
-    for kind, enumeration in (
-        ("alert", Alert),
-        ("extension", ExtensionType),
-        ("message", HandshakeType),
-        ("cipher suite", CipherSuite),
-        ("group", NamedGroup),
-    ):
-        for member in enumeration:
-            assert (kind, int(member)) in codes, member
+CODE_POINTS = [
+    enumeration
+    for enumeration in vars(enums).values()
+    if isinstance(enumeration, type)
+    and issubclass(enumeration, enums.CodePoint)
+    and enumeration is not enums.CodePoint
+]
+
+
+@pytest.mark.parametrize("enumeration", CODE_POINTS, ids=lambda each: each.__name__)
+def test_every_code_point_is_found(enumeration: type[enums.CodePoint]) -> None:
+    """By its name in any spelling, and by its number; with a text that no other has."""
+    assert len(enumeration)
+    for member in enumeration:
+        for word in (member.name, member.name.lower(), member.name.replace("_", "-"), hex(member)):
+            assert int(member) in [entry.code for entry in look_up(word)], word
+
+
+def test_no_code_point_shares_its_text() -> None:
+    texts = [entry.text for entry in ENTRIES if entry.code is not None]
+    assert sorted(text for text in texts if texts.count(text) > 1) == []
 
 
 def test_every_entry_reads_like_one() -> None:
