@@ -47,9 +47,6 @@ T = TypeVar("T")
 MAX_IGNORED_RECORDS = 32
 """change_cipher_spec and empty records that are dropped before they count as an attack."""
 
-HELLO_REQUEST = bytes(4)
-"""RFC 5246, section 7.4.1.1: its type and its length are 0."""
-
 MAX_WARNINGS = 4
 """Warning alerts in a row that are dropped before they count as an attack."""
 
@@ -208,17 +205,15 @@ class Channel:
         header; or None if it is not complete.
         """
         messages = self._messages
-        while True:
-            if len(messages) < 4:
-                return None
-            code = messages[0]
-            for kind in self.expecting:
-                if kind.type == code:
-                    return self._whole(kind)
-            if messages[:4] != HELLO_REQUEST or not self._may_be_asked_for_hello():
-                raise self._not_expected(code)  # whose end is not waited for
-            del messages[:4]
-            self._ignore("hello_requests")
+        if len(messages) < 4:
+            return None
+        code = messages[0]
+        for kind in self.expecting:
+            if kind.type == code:
+                return self._whole(kind)
+        # Its end is not waited for. A HelloRequest too: RFC 5246, section 7.4.1.1 would have it
+        # ignored, but no server has a reason for one now, and it would stand in no transcript.
+        raise self._not_expected(code)
 
     def _whole(self, kind: type[Message]) -> tuple[type[Message], bytes] | None:
         """The message that has begun, if all of it has come."""
@@ -236,15 +231,6 @@ class Channel:
         raw = bytes(messages[:end])
         del messages[:end]
         return kind, raw
-
-    def _may_be_asked_for_hello(self) -> bool:
-        """RFC 5246, section 7.4.1.1: a client that is shaking hands ignores a HelloRequest; in TLS
-        1.3 there is none.
-        """
-        config = self.config
-        if not isinstance(config, ClientConfig) or ProtocolVersion.TLSv1_2 not in config.versions:
-            return False
-        return self._suite is None or self._suite.version is not ProtocolVersion.TLSv1_3
 
     def _take_record(self, kind: int, content: bytes) -> None:
         """One record that was pulled while a handshake message is awaited."""
@@ -362,13 +348,6 @@ class Channel:
             await wait(Want.READ)
         kind, content = record
         self.check_aligned()
-        if (
-            kind == ContentType.HANDSHAKE
-            and content == HELLO_REQUEST
-            and self._may_be_asked_for_hello()
-        ):
-            self._ignore("hello_requests")
-            return await self.recv_ccs(keys)
         if kind == ContentType.ALERT:
             self._take_alert(content)
             return await self.recv_ccs(keys)

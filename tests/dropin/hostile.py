@@ -384,6 +384,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         _ssl("UNEXPECTED_MESSAGE|BAD_CHANGE_CIPHER_SPEC"),
     ),
     Difference(
+        "a HelloRequest in a handshake is refused, as other implementations do; OpenSSL ignores it",
+        "client, .*",
+        "message 0, empty",
+        f"(waits|done), then {EOF}",
+        _ssl("UNEXPECTED_MESSAGE"),
+    ),
+    Difference(
         "RFC 8446, section 5.1: what is too long is so by its header, and not waited for",
         ".*",
         "long, 4140, begun|long data, 4101, begun",

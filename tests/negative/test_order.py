@@ -153,8 +153,6 @@ def place_id(place: tuple[str, str, int]) -> str:
 def may_come(flow: str, side: str, number: int, kind: int) -> bool:
     """Whether a message is no surprise in front of the n-th that a side sends, or instead of it."""
     before = sent(flow, side)[number][0]
-    if kind == H.HELLO_REQUEST:  # RFC 5246, section 7.4.1.1: a client ignores it
-        return side == "server" and FLOWS[flow].version is TLS12
     if kind == H.CERTIFICATE_REQUEST and side == "server" and not FLOWS[flow].mutual:
         return before == (H.SERVER_HELLO_DONE if FLOWS[flow].version is TLS12 else H.CERTIFICATE)
     if kind == H.COMPRESSED_CERTIFICATE:  # it is told by its content that it was not asked for
