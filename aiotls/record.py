@@ -25,6 +25,7 @@ from .enums import Alert, ContentType
 from .errors import ProtocolError
 
 APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+HANDSHAKE = int(ContentType.HANDSHAKE)
 OPENSSL_BUFFER = 16_384 + 320 + 7
 """Above this length OpenSSL has another name for a record that is too long."""
 

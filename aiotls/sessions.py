@@ -48,9 +48,12 @@ MAX_CHAIN_IN_TICKET = 16_384
 """Bytes of client certificates that a ticket may carry; a longer chain is not resumed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Session:
-    """What two sides need in order to go on with a session. Its secret does not show."""
+    """What two sides need in order to go on with a session. Its secret does not show.
+
+    It is a value that connections share and none changes; ``dataclasses.replace`` makes another.
+    """
 
     version: int
     suite: int

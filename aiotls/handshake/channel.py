@@ -31,7 +31,7 @@ from ..crypto.aead import (
 )
 from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, DecodeError, ProtocolError, Truncated
-from ..record import RecordReader, RecordWriter
+from ..record import HANDSHAKE, RecordReader, RecordWriter
 from ..wire.messages import Message
 from .transcript import Transcript
 
@@ -234,7 +234,7 @@ class Channel:
 
     def _take_record(self, kind: int, content: bytes) -> None:
         """One record that was pulled while a handshake message is awaited."""
-        if kind == ContentType.HANDSHAKE:
+        if kind == HANDSHAKE:
             if not content:  # RFC 8446, section 5.1: no zero-length fragments of handshake types
                 raise ProtocolError(
                     Alert.UNEXPECTED_MESSAGE, "the peer sent an empty handshake record"
@@ -409,7 +409,7 @@ class Channel:
     def _write_flight(self) -> None:
         if self._flight:
             self.settle()
-            self.writer.write(ContentType.HANDSHAKE, bytes(self._flight))
+            self.writer.write(HANDSHAKE, bytes(self._flight))
             self._flight.clear()
 
     async def flush(self) -> None:

@@ -417,7 +417,7 @@ class Extensions:
         for row, value in rows:
             if isinstance(row, Extension):
                 kind: int = row.type
-                body = row.encode(value)
+                body = row._encode(value) if row.fresh else _remembered_body(row, value)
             else:
                 kind, body = row, value
             if kind in bodies:
@@ -494,8 +494,12 @@ class Extensions:
         for kind, body in self._bodies.items():
             row = rows.get(kind)
             if row is not None:
-                if row not in values:
-                    values[row] = row.decode(body)
+                if row in values:
+                    continue
+                if row.fresh or len(body) > MAX_REMEMBERED:
+                    values[row] = row._decode(body)
+                else:
+                    values[row] = _remembered_value(row, body)
             elif kind in KNOWN_TYPES:
                 raise ProtocolError(
                     Alert.ILLEGAL_PARAMETER,

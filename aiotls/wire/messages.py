@@ -9,6 +9,7 @@ throughout.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -27,6 +28,12 @@ HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 )
 """RFC 8446, section 4.1.3: SHA-256 of "HelloRetryRequest", in place of a server's random."""
+
+_BEGINNING = struct.Struct(">H32s")
+"""Of both hellos: legacy_version and random."""
+
+_CHOICES = struct.Struct(">HB")
+"""Of a ServerHello: cipher_suite and legacy_compression_method."""
 
 
 class Message:
@@ -108,8 +115,7 @@ class ClientHello(Message):
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        version = reader.u16()
-        random = reader.take(32)
+        version, random = _BEGINNING.unpack(reader.take(34))
         session_id = reader.vector(1, 0, 32)
         cipher_suites = reader.u16_list(2)
         compression_methods = reader.vector(1, 1)
@@ -191,11 +197,9 @@ class ServerHello(Message):
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        version = reader.u16()
-        random = reader.take(32)
+        version, random = _BEGINNING.unpack(reader.take(34))
         session_id = reader.vector(1, 0, 32)
-        cipher_suite = reader.u16()
-        compression_method = reader.u8()
+        cipher_suite, compression_method = _CHOICES.unpack(reader.take(3))
         # RFC 5246, section 7.4.1.3: the block may be absent altogether.
         extensions = Extensions.parse(reader) if reader.remaining else Extensions()
         hello = cls(random, session_id, cipher_suite, extensions, version, compression_method)
