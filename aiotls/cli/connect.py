@@ -11,6 +11,7 @@ import asyncio
 import base64
 import dataclasses
 import json
+import math
 import os
 import re
 import sys
@@ -150,12 +151,18 @@ def parse_target(options: argparse.Namespace) -> Target:
     port = starttls.DIALOGUES[options.starttls][0] if options.starttls else DEFAULT_PORT
     host, port = split_target(options.target, port)
     try:
-        name = check_name(options.servername or host)
+        name = check_name(host if options.servername is None else options.servername)
     except UsageError as error:
         raise Failure(str(error), hint=error.hint, code=USAGE) from error
-    if not options.timeout > 0:
+    if not 0 < options.timeout < math.inf:
         raise Failure("--timeout is a positive number of seconds", code=USAGE)
     return Target(host, port, name, options.starttls, options.timeout)
+
+
+def check_seconds(option: str, seconds: float) -> None:
+    """Raises Failure for what is no time to wait."""
+    if not 0 <= seconds < math.inf:
+        raise Failure(f"{option} is a number of seconds, 0 or more", code=USAGE)
 
 
 def split_target(text: str, port: int) -> tuple[str, int]:
@@ -191,11 +198,11 @@ def make_config(options: argparse.Namespace) -> ClientConfig:
     if options.tls:
         version = ProtocolVersion.TLSv1_2 if options.tls == "1.2" else ProtocolVersion.TLSv1_3
         changes |= {"min_version": version, "max_version": version}
-    if options.groups:
+    if options.groups is not None:
         changes["groups"] = [name.strip() for name in options.groups.split(",")]
-    if options.ech:
+    if options.ech is not None:
         changes["ech"] = read_ech(options.ech)
-    if options.keylog:
+    if options.keylog is not None:
         changes["key_log"] = KeyLogFile(options.keylog)
     return ClientConfig(
         trust=TrustStore.from_files(cafile=options.cafile) if options.cafile else None,
@@ -329,11 +336,14 @@ class deadline:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     target = parse_target(options)
+    check_seconds("--linger", options.linger)
     config = make_config(options)
     early = None
     if options.early_data is not None:
         if target.starttls is not None:
             raise Failure("--early-data and --starttls do not go together", code=USAGE)
+        if options.tls == "1.2":
+            raise Failure("--early-data is for TLS 1.3 alone", code=USAGE)
         early = Path(options.early_data).read_bytes()
     return run_async(lambda: connect(target, config, options, early))
 

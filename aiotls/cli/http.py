@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from ..errors import TLSError
 
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no FIFOs in directories
 MAX_HEAD = 1 << 14
 MAX_HEADERS = 100
 MAX_BODY = 1 << 20
@@ -164,7 +165,8 @@ def respond(root: Path, request: Request) -> Response:
 
 def _file(path: Path, request: Request) -> Response:
     try:
-        file = open(path, "rb")
+        # Nobody may ever write to a FIFO, and to open one would wait for that.
+        file = open(os.open(path, os.O_RDONLY | NONBLOCK), "rb")
     except OSError as error:
         status = (
             HTTPStatus.FORBIDDEN if isinstance(error, PermissionError) else HTTPStatus.NOT_FOUND

@@ -10,9 +10,12 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import signal
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +23,14 @@ from typing import Any
 
 from ..budget import HandshakeBudget
 from ..config import ClientAuth, ServerConfig
+from ..config.validation import known_alpn_name
 from ..errors import TLSError
 from ..identity import Identity
 from ..streams import start_server
 from ..trace.text import clean
 from ..trust import TrustStore
 from . import http
+from .authority import alternative_names
 from .cert import LEAF_DAYS, the_authority, trust_lines
 from .connect import split_target
 from .main import OK, USAGE, Failure, run_async
@@ -34,6 +39,8 @@ from .workers import Place, Workers, check_count
 
 CHUNK = 1 << 16
 BACKEND_TIMEOUT = 10.0
+RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""SO_LINGER for a close that resets; Windows has shorter numbers."""
 GRACE = 2.0
 """Seconds that open connections have to finish when the server ends."""
 
@@ -106,6 +113,10 @@ def make_config(options: argparse.Namespace) -> ServerConfig:
         )
     if options.key and len(options.key) != len(options.cert):
         raise Failure("give one --key for each --cert, or none", code=USAGE)
+    # What these two say may be refused, before anything is made or said.
+    trust = TrustStore.from_files(cafile=options.client_ca) if options.client_ca else None
+    for name in options.alpn:
+        known_alpn_name(name)
     automatic = "auto" in options.cert
     if automatic and (options.key or len(options.cert) > 1):
         raise Failure("--cert auto stands alone, without --key", code=USAGE)
@@ -120,7 +131,7 @@ def make_config(options: argparse.Namespace) -> ServerConfig:
     alpn = options.alpn or (["http/1.1"] if options.directory else [])
     return ServerConfig(
         identities=identities,
-        trust=TrustStore.from_files(cafile=options.client_ca) if options.client_ca else None,
+        trust=trust,
         client_auth=ClientAuth.REQUIRED if options.client_ca else ClientAuth.NONE,
         alpn_protocols=alpn,
         # A client with protocols of another kind is still one to be served here.
@@ -155,22 +166,35 @@ def _development_identity(options: argparse.Namespace) -> Identity:
     """A certificate for this machine, made now; its authority is made once and kept."""
     authority, place, made = the_authority()
     names = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *options.name]))
+    identity = authority.identity(*names, days=LEAF_DAYS)
     terminal = terminal_of(options)
-    pem = str(place / "ca.pem")
+    pem = place / "ca.pem"
     if options.json:
-        facts = {"authority": pem, "made": made, "names": names}
+        facts = {"authority": str(pem), "made": made, "names": names}
         terminal.line(line_of(options, "", "certificate", facts))
-        return authority.identity(*names, days=LEAF_DAYS)
+        return identity
     if made:
         terminal.line(f"made a development authority: {pem}")
-        for line in trust_lines(place / "ca.pem"):
-            terminal.line("  " + line)
     terminal.line(f"certificate for {', '.join(names)} by the authority in {pem}")
-    return authority.identity(*names, days=LEAF_DAYS)
+    # All of it once; afterwards the line that the next client is started with.
+    for line in trust_lines(pem) if made else trust_lines(pem)[:1]:
+        terminal.line("  " + line)
+    return identity
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the server until SIGINT or SIGTERM."""
+    try:
+        return serve(options)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        text = f"{options.host} is no address of this machine"
+        raise Failure(text, hint="127.0.0.1 is, and 0.0.0.0 all of them.", code=USAGE) from error
+
+
+def serve(options: argparse.Namespace) -> int:
+    """As :func:`run`; an address that is not this machine's is an OSError."""
     if sum(map(bool, (options.echo, options.directory, options.proxy))) > 1:
         raise Failure("one of a directory, --echo and --proxy, not more", code=USAGE)
     backend = _backend(options.proxy) if options.proxy else None
@@ -183,6 +207,8 @@ def run(options: argparse.Namespace) -> int:
             raise Failure(f"{options.directory} is not a directory", code=USAGE)
         root = root.resolve()
     make_budget(options)
+    if options.cert == ["auto"]:
+        alternative_names(options.name or ["localhost"], client=False)
     if options.workers != 1:
         check_count(options.workers)  # before anything is made
     config = make_config(options)
@@ -384,7 +410,7 @@ class Service:
                 await _proxy(self._backend, reader, writer)
             else:
                 await _echo(reader, writer)
-        except (TLSError, ConnectionError) as error:
+        except OSError as error:
             log(f"ended: {error}")
         except asyncio.CancelledError:
             pass  # the server ends
@@ -415,7 +441,13 @@ async def _proxy(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_carry(reader, behind_writer))
             tasks.create_task(_carry(behind_reader, writer))
-    except* (TLSError, ConnectionError) as group:
+    except* OSError as group:
+        # What one side has cut off must not look complete to the other: to the client no
+        # close_notify, to the backend a RST and no FIN.
+        writer.transport.abort()
+        sock = behind_writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        behind_writer.transport.abort()
         raise ConnectionError(str(group.exceptions[0])) from None
     finally:
         behind_writer.close()

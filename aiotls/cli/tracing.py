@@ -24,6 +24,7 @@ from . import report, starttls
 from .connect import (
     Target,
     add_target,
+    check_seconds,
     deadline,
     make_config,
     parse_target,
@@ -64,6 +65,7 @@ def register(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     target = parse_target(options)
+    check_seconds("--wait", options.wait)
     config = make_config(options)
     return run_async(lambda: trace(target, config, options))
 

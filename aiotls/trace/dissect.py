@@ -115,7 +115,10 @@ class _Cursor:
         """An integer of *size* bytes."""
         content = self.take(name, size, "", note)
         value = int.from_bytes(content, "big")
-        shown = str(value) if label is None else f"{label(value)} (0x{value:0{2 * size}x})"
+        code = f"0x{value:0{2 * size}x}"
+        shown = str(value) if label is None else label(value)
+        if label is not None and code not in shown.lower():
+            shown = f"{shown} ({code})"
         self.parent.inner[-1].value = shown
         return value
 

@@ -141,7 +141,9 @@ def _certificate_request(body: bytes, protected: bool) -> str:
     if not protected:
         return ""
     authorities = CertificateRequest.parse(body).extensions.get(ext.CERTIFICATE_AUTHORITIES)
-    return f"from {len(authorities)} authorities" if authorities else "from any authority"
+    if not authorities:
+        return "from any authority"
+    return "from 1 authority" if len(authorities) == 1 else f"from {len(authorities)} authorities"
 
 
 def _certificate_verify(body: bytes, protected: bool) -> str:

@@ -18,10 +18,10 @@ from .notes import describe
 from .recorder import Event, Mark, Recorder
 from .text import size
 
-WIDTH, HEIGHT = 860, 420
-LEFT, RIGHT = 100, 540
+WIDTH, HEIGHT = 700, 420
+LEFT, RIGHT = 80, 370
 """Where the two sides stand in the drawing."""
-LABELS = 570
+LABELS = 400
 """Where the labels begin."""
 LINE = 22
 """The least distance between two labels."""
@@ -136,8 +136,8 @@ def _ticks(total: float, scale: float) -> Iterator[str]:
 
 def _leader(y: float, label_y: float, x: float) -> str:
     return (
-        f'<polyline class="leader" points="{x:.0f},{y:.1f} {RIGHT + 6},{label_y:.1f} '
-        f'{LABELS - 4},{label_y:.1f}"/>'
+        f'<polyline class="leader" points="{x:.0f},{y:.1f} {RIGHT},{y:.1f} '
+        f'{RIGHT + 6},{label_y:.1f} {LABELS - 4},{label_y:.1f}"/>'
     )
 
 
@@ -171,7 +171,7 @@ def _messages(recorder: Recorder) -> Iterator[str]:
             f'<details id="m{number}"><summary><b>{escape(_title(event))}</b> {way}, '
             f"{event.size} bytes, {'encrypted' if event.protected else 'in the clear'}"
             f"<small>{escape(note)}</small></summary>\n<p>{escape(purpose)}</p>\n"
-            '<div class="both"><table><thead><tr><th>field<th>bytes<th>value<th>why</tr></thead>'
+            '<div class="both"><table><thead><tr><th>field<th>bytes<th>value, and why</tr></thead>'
             "<tbody>"
         )
         rows = list(_rows(root, 0))
@@ -193,10 +193,11 @@ def _rows(root: Field, depth: int) -> Iterator[tuple[Field, int]]:
 
 def _row(row: Field, depth: int, place: str) -> str:
     place_in = str(row.start) if row.end - row.start == 1 else f"{row.start}&ndash;{row.end - 1}"
+    note = f"<p>{escape(row.note)}</p>" if row.note else ""
     return (
         f'<tr data-f="{place}" data-s="{row.start}" data-e="{row.end}">'
         f'<td style="padding-left:{depth * 1.2 + 0.4:.1f}em">{escape(row.name)}'
-        f"<td>{place_in}<td>{escape(row.value)}<td>{escape(row.note)}</tr>\n"
+        f"<td>{place_in}<td><code>{escape(row.value)}</code>{note}</tr>\n"
     )
 
 
@@ -226,11 +227,11 @@ h1 { font-size: 1.3em; margin-bottom: 0; }
 .ok { color: var(--in); } .bad { color: var(--bad); }
 .facts { padding-left: 1.2em; margin: .3em 0; }
 .drawing { overflow-x: auto; }
-svg { width: 100%; min-width: 48em; max-width: 70em; fill: currentColor; }
+svg { width: 100%; min-width: 48em; max-width: 60em; fill: currentColor; }
 svg { font: 13px system-ui, sans-serif; }
 .side { font-weight: bold; text-anchor: middle; } .tick { text-anchor: end; opacity: .6; }
 .lane { stroke: var(--soft); } .leader { stroke: var(--soft); fill: none; }
-tspan { opacity: .6; }
+tspan { font-size: .92em; }
 .arrow { stroke-width: 2; } .plain .arrow { stroke-dasharray: 5 4; }
 .sent .arrow { stroke: var(--out); } .received .arrow { stroke: var(--in); }
 .sent text { fill: var(--out); } .received text { fill: var(--in); }
@@ -246,7 +247,8 @@ table { border-collapse: collapse; font-size: 13px; align-self: start; }
 th { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .1em .4em; overflow-wrap: anywhere; }
 td:first-child { min-width: 11em; }
-td:nth-child(2) { white-space: nowrap; opacity: .7; } td:nth-child(3) { font-family: monospace; }
+td:nth-child(2) { white-space: nowrap; opacity: .7; } td p { margin: 0; opacity: .8; }
+code { font: 12px/1.5 monospace; }
 pre { font: 12px/1.6 monospace; white-space: pre-wrap; margin: 0; align-self: start;
  position: sticky; top: 1em; max-height: 90vh; overflow: auto; }
 .lit { background: #fc06; }

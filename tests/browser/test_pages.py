@@ -174,6 +174,14 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def seen(colour: str, paper: str) -> str:
+    """A colour with an opacity behind it, as it comes out on *paper*."""
+    text, _, opacity = colour.rpartition(" ")
+    share = float(opacity)
+    pairs = zip(re.findall(r"\d+", text)[:3], re.findall(r"\d+", paper)[:3], strict=True)
+    return ", ".join(f"{round(int(t) * share + int(p) * (1 - share))}" for t, p in pairs)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("which", ["page", "figures"])
 def test_text_stands_out_by_day_and_by_night(
@@ -185,9 +193,12 @@ def test_text_stands_out_by_day_and_by_night(
     browser.call("Emulation.setEmulatedMedia", features=[feature])
     try:
         browser.open(path.as_uri())
+        browser.run("document.querySelectorAll('details').forEach(e => e.open = true)")
         colours = browser.run(
-            "[...document.querySelectorAll('h1, p, li, summary, text')].map(e => { const s ="
-            " getComputedStyle(e); return e.tagName == 'text' ? s.fill : s.color; })"
+            "[...document.querySelectorAll('h1, p, li, summary, small, td, code, text, tspan')]"
+            ".map(e => { const s = getComputedStyle(e); let opacity = 1;"
+            " for (let a = e; a; a = a.parentElement) opacity *= getComputedStyle(a).opacity;"
+            " return [e.closest('svg') ? s.fill : s.color, opacity.toFixed(2)].join(' '); })"
         )
         paper = browser.run(
             "(() => { const e = document.createElement('i'); e.style.color = 'Canvas';"
@@ -195,7 +206,8 @@ def test_text_stands_out_by_day_and_by_night(
             ".backgroundColor; return /, 0\\)$/.test(own) ? getComputedStyle(e).color : own; })()"
         )
         for colour in set(colours):
-            brighter, darker = sorted((luminance(colour), luminance(paper)), reverse=True)
+            text = seen(colour, paper)
+            brighter, darker = sorted((luminance(text), luminance(paper)), reverse=True)
             assert (brighter + 0.05) / (darker + 0.05) >= 4.5, (colour, paper)
     finally:
         browser.call("Emulation.setEmulatedMedia", features=[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,14 @@ def test_malformed_heads(head: bytes, status: int) -> None:
     with pytest.raises(Refused) as caught:
         parse_head(head)
     assert caught.value.status.value == status
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+def test_a_fifo_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / "fifo")
+    with pytest.raises(http.Refused) as refused:
+        http.respond(root, request("/fifo"))
+    assert refused.value.status == 404
 
 
 def test_a_directory_without_an_index_is_listed(root: Path) -> None:

@@ -298,6 +298,17 @@ ODD = [
     (["connect", "localhost", "--keylog", "/none/x"], USAGE, "the key log '/none/x'"),
     (["connect", "localhost", "--port", "0"], USAGE, "unrecognized arguments: --port 0"),
     (["cert", "ca", "--out", "x"], USAGE, "unrecognized arguments: --out x"),
+    (["connect", "localhost", "--linger", "-1"], USAGE, "--linger is a number of seconds"),
+    (["connect", "localhost", "--timeout", "inf"], USAGE, "--timeout is a positive number"),
+    (["connect", "localhost", "--groups", ""], USAGE, "'' is not a group"),
+    (["connect", "localhost", "--servername", ""], USAGE, "the server name is empty"),
+    (["connect", "localhost", "--ech", ""], USAGE, "ech is no ECHConfigList"),
+    (["connect", "localhost", "--tls", "1.2", "--early-data", "x"], USAGE, "--early-data is for"),
+    (["trace", "localhost", "--wait", "nan"], USAGE, "--wait is a number of seconds"),
+    (["bench", "--rounds", "0"], USAGE, "argument --rounds: '0' is not a number from 1"),
+    (["serve", "--cert", "auto", "--name", "a b"], USAGE, "'a b' is not a server name"),
+    (["serve", "--cert", "auto", "--alpn", ""], USAGE, "the ALPN name ''"),
+    (["serve", "--cert", "auto", "--client-ca", "/none/x"], USAGE, "cafile '/none/x'"),
 ]
 
 

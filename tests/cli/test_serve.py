@@ -7,6 +7,9 @@ import json
 import os
 import signal
 import socket
+import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +20,7 @@ import pytest
 import aiotls as package
 from aiotls.cli.authority import Authority
 
-from .conftest import Files, Run, Served
+from .conftest import Files, Run, Served, environment
 
 Serve = Callable[..., Served]
 
@@ -142,3 +145,103 @@ def test_check_of_what_speaks_no_tls(aiotls: Run) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert os.linesep in done.stderr
+
+
+def abrupt_backend(hears: bytes, says: bytes) -> tuple[socket.socket, threading.Thread]:
+    """A server that answers *hears* with *says*, and then resets the connection."""
+    backend = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        connection, _ = backend.accept()
+        with connection:
+            data = b""
+            while len(data) < len(hears):
+                data += connection.recv(65536)
+            connection.sendall(says)
+            connection.recv(1)  # the client has it, and says so
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    return backend, thread
+
+
+@pytest.mark.asyncio
+async def test_what_a_backend_cuts_off_does_not_look_complete(serve: Serve, files: Files) -> None:
+    """No close_notify goes out for an answer that the backend has not ended (RFC 8446, 6.1)."""
+    backend, thread = abrupt_backend(b"question", b"half of the ans")
+    with backend:
+        served = await asyncio.to_thread(serve, "--proxy", f"127.0.0.1:{backend.getsockname()[1]}")
+        config = package.ClientConfig(trust=files.authority.trust())
+        reader, writer = await package.open_connection("localhost", served.port, ssl=config)
+        writer.write(b"question")
+        assert await reader.readexactly(15) == b"half of the ans"
+        writer.write(b"?")
+        with pytest.raises((package.Truncated, ConnectionResetError)):
+            await reader.read()
+        writer.close()
+        await asyncio.to_thread(thread.join)
+    code, said = await asyncio.to_thread(served.stop)
+    assert code == 0
+    assert "ended: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.asyncio
+async def test_what_a_client_cuts_off_does_not_look_complete(serve: Serve, files: Files) -> None:
+    heard: list[BaseException | bytes] = []
+    came = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as backend:
+
+        def listen() -> None:
+            connection, _ = backend.accept()
+            with connection:
+                connection.settimeout(40)
+                try:
+                    while data := connection.recv(65536):
+                        heard.append(data)
+                        came.set()
+                    heard.append(b"")
+                except OSError as error:
+                    heard.append(error)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        served = await asyncio.to_thread(serve, "--proxy", f"127.0.0.1:{backend.getsockname()[1]}")
+        config = package.ClientConfig(trust=files.authority.trust())
+        with socket.create_connection(("127.0.0.1", served.port)) as raw:
+            raw.setblocking(False)
+            connection = package.TLSConnection(config, "localhost")
+            await package.do_handshake(connection, raw)
+            connection.write(b"half of a quest")
+            raw.sendall(connection.data_to_send())
+            assert await asyncio.to_thread(came.wait, 40)
+        await asyncio.to_thread(thread.join)
+    assert heard[0] == b"half of a quest"
+    assert isinstance(heard[-1], ConnectionResetError), heard
+    assert (await asyncio.to_thread(served.stop))[0] == 0
+
+
+def test_a_development_certificate_says_each_time_how_to_trust_it(
+    aiotls: Run, tmp_path: Path
+) -> None:
+    for made in (True, False):
+        with subprocess.Popen(
+            [sys.executable, "-m", "aiotls", "serve", "--cert", "auto", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path)),
+        ) as process:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith("serving "):
+                    break
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=50) == 0
+        assert ("made a development authority" in said[0]) == made
+        pem = tmp_path / "aiotls" / "ca.pem"
+        assert any(f"SSL_CERT_FILE={pem}" in line for line in said)
+        assert any("update-ca-certificates" in line for line in said) == made
