@@ -73,8 +73,22 @@ class Anchors:
             raise error
 
     def load_directory(self, path: str | bytes | os.PathLike[Any]) -> None:
-        """A directory as c_rehash(1) makes it; it is read when it is needed."""
-        self.directories = (*self.directories, os.fsdecode(path))
+        """A directory as c_rehash(1) makes it, or a list of them; read when they are needed.
+
+        As with OpenSSL, ``os.pathsep`` stands between the directories of a list.
+        """
+        text = os.fsdecode(path)
+        if not text:
+            raise make(
+                ssl.SSLError,
+                113,
+                "invalid directory",
+                library="X509",
+                reason="INVALID_DIRECTORY",
+                hint="capath is empty.",
+            )
+        fresh = [d for d in text.split(os.pathsep) if d and d not in self.directories]
+        self.directories = (*self.directories, *fresh)
 
     def load_data(self, data: str | bytes | bytearray | memoryview) -> None:
         """PEM in text, or DER certificates one after the other in bytes."""
@@ -163,6 +177,16 @@ class Anchors:
             for certificate in system:
                 whole.certificates.setdefault(to_der(certificate), certificate)
         return whole
+
+    def stamp(self) -> tuple[int, ...]:
+        """Another one when there may be something else in the directories than before."""
+        stamps = []
+        for directory in self.directories:
+            try:
+                stamps.append(os.stat(directory).st_mtime_ns)
+            except OSError:
+                stamps.append(0)
+        return tuple(stamps)
 
     def _read_directory(self, directory: str) -> None:
         try:

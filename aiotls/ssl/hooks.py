@@ -123,6 +123,8 @@ class Hooks:
             changes["cipher_suites"] = sorted(
                 config.cipher_suites, key=lambda code: place.get(code, len(place))
             )
+        if config.session_store is not None and not _speaks_tls13(config, info):
+            changes["tickets"] = 0  # OP_NO_TICKET: in TLS 1.2, a session has its number instead
         if not changes:
             return None
         chosen = config.replace(**changes, select=_unasked)
@@ -165,13 +167,19 @@ def _callback_failed(alert: Alert) -> ProtocolError:
 
 
 _SERVER_PREFERENCE = int(ssl.OP_CIPHER_SERVER_PREFERENCE)
+_ASKED = int(ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET)
+
+
+def _speaks_tls13(config: ServerConfig, info: ClientHelloInfo) -> bool:
+    tls13 = ProtocolVersion.TLSv1_3
+    return tls13 in info.versions and config.max_version >= tls13
 
 
 def _selects(context: SSLContext, config: Config) -> bool:
     """Whether anything is to be chosen by ClientHello."""
     return (
         context.sni_callback is not None
-        or not context._settings.options & _SERVER_PREFERENCE
+        or context._settings.options & _ASKED != _SERVER_PREFERENCE
         or not (isinstance(config, ServerConfig) and config.identities)
     )
 

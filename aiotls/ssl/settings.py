@@ -28,7 +28,7 @@ from ..enums import CipherSuite, NamedGroup, ProtocolVersion
 from ..errors import UsageError
 from ..identity import Identity
 from ..keylog import KeyLogFile
-from ..sessions import TicketKeyRing
+from ..sessions import MemorySessionStore, TicketKeyRing
 from .anchors import Anchors
 from .errors import failure, refusal
 from .hooks import _unasked
@@ -63,6 +63,7 @@ class Settings:
         self.post_handshake_auth = False
         self.tickets = 2
         self.ticket_keys = TicketKeyRing()
+        self.session_store = MemorySessionStore()
         self.psk_client: Callable[[str | None], PskAnswer] | None = None
         self.psk_server: Callable[[str | None], bytes] | None = None
         self._lock = threading.Lock()
@@ -194,6 +195,8 @@ class Settings:
             alpn_optional=True,  # the standard library goes on without a protocol
             tickets=self.tickets,
             ticket_keys=None if no_tickets else self.ticket_keys,
+            # Which is about sessions kept by clients: the server may keep them (OpenSSL does).
+            session_store=self.session_store if no_tickets else None,
             psk=_psk_lookup(self.psk_server) if self.psk_server is not None else None,
         )
 

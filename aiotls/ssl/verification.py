@@ -41,6 +41,7 @@ class ContextTrust(TrustStore):
         self._flags = flags
         self._used = used
         """Where an anchor out of a directory is added when a path has led to it."""
+        self._stamp = anchors.stamp()
 
     def __len__(self) -> int:
         return len(self._resolved.certificates)
@@ -115,11 +116,32 @@ class ContextTrust(TrustStore):
         return leaf
 
     def _verify(self, chain: Sequence[bytes], verify: Verify, now: datetime.datetime) -> Path:
-        if self._store is None:
-            raise _no_anchor([parse_certificate(der) for der in chain])
-        path = verify(self._store)
+        try:
+            path = self._find_path(chain, verify)
+        except CertificateError:
+            if not self._read_again():
+                raise
+            path = self._find_path(chain, verify)
         self._used.certificates.setdefault(to_der(path[-1]), path[-1])
         return self._check_revocation(path, now)
+
+    def _find_path(self, chain: Sequence[bytes], verify: Verify) -> Path:
+        if self._store is None:
+            raise _no_anchor([parse_certificate(der) for der in chain])
+        return verify(self._store)
+
+    def _read_again(self) -> bool:
+        """Whether the directories have changed since they were read, and were read again.
+
+        OpenSSL looks for an issuer when it needs one: what is put into a directory later counts.
+        """
+        stamp = self._anchors.stamp()
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        for name in ("_resolved", "_store", "fingerprint"):
+            self.__dict__.pop(name, None)
+        return True
 
     # -- revocation (RFC 5280, section 6.3) ----------------------------------------------------
 
