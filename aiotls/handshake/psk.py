@@ -34,7 +34,7 @@ MAX_IDENTITIES = 8
 """How many of a client's identities a server looks at; each may cost a look-up."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class PreSharedKey:
     """One key that both sides have: of a session, or external."""
 

@@ -221,7 +221,7 @@ def choose_protocol(config: ServerConfig, hello: ClientHello) -> bytes | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Credential:
     """What the server is going to show, and how it is going to sign."""
 

@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 64
 """Signatures that are checked to find out where a path breaks; a peer decides how many fit."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Question:
     """What the verifier was asked."""
 
