@@ -155,8 +155,7 @@ async def server13(
         early_data_status=status,
         ech=ech.was_opened(opened),
     )
-    resumption_secret = master.resumption(transcript.digest())
-    await send_tickets(channel, config, hello, established, resumption_secret)
+    await send_tickets(channel, config, hello, established, master)
     return established
 
 

@@ -16,6 +16,7 @@ from .channel import Channel, resolve
 from .key_update import send_messages
 
 if TYPE_CHECKING:
+    from ..crypto.schedule13 import MasterSecret
     from .established import Established
 
 MAX_TICKET = 20_000
@@ -28,11 +29,12 @@ async def send_tickets(
     config: ServerConfig,
     hello: ClientHello,
     established: Established,
-    resumption_secret: bytes,
+    master: MasterSecret,
 ) -> None:
     """Gives the client its tickets; they leave with whatever the server writes first.
 
-    The secret that they are made from is not kept: no other ticket will be.
+    The transcript ends with the client's Finished. The secret that they are made from is not kept:
+    no other ticket will be.
     """
     modes = hello.extensions.get(ext.PSK_KEY_EXCHANGE_MODES) or ()
     if PskKeyExchangeMode.PSK_DHE_KE not in modes:
@@ -46,6 +48,7 @@ async def send_tickets(
     lifetime = remaining_lifetime(config, established, now)
     if sum(map(len, chain)) > MAX_CHAIN_IN_TICKET or lifetime <= 0:
         return
+    resumption_secret = master.resumption(channel.transcript.digest())
     messages = bytearray()
     # Who resumes has used one up, and gets another for it.
     for number in range(min(1, config.tickets) if established.resumed else config.tickets):
