@@ -98,6 +98,8 @@ async def take_session(config: ClientConfig, server_name: str | None) -> Session
         return None
     if session.version not in config.versions or not still_valid(session, now):
         return None
+    if not session.extended_master_secret:  # from a cache of elsewhere: RFC 7627, section 5.3
+        return None
     return await verify_again(config, session) if config.verify_on_resumption else session
 
 

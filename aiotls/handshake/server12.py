@@ -182,7 +182,14 @@ async def resume12(
     # ServerHello  [NewSessionTicket]  change_cipher_spec  {Finished}
     tickets = gives_ticket(config, hello, True)
     answer = server_hello(
-        channel, config, hello, suite, alpn, tickets=tickets, session_id=hello.session_id
+        channel,
+        config,
+        hello,
+        suite,
+        alpn,
+        tickets=tickets,
+        session_id=hello.session_id,
+        resumed=True,
     )
     channel.send(with_rows(answer, answer_types_again(config, chosen, hello.extensions)))
     master = session.secret
@@ -251,6 +258,7 @@ def server_hello(
     *,
     tickets: bool,
     session_id: bytes,
+    resumed: bool = False,
 ) -> ServerHello:
     """RFC 5246, section 7.4.1.3, with the sentinel of RFC 8446, section 4.1.3."""
     random = config.random(32)
@@ -265,7 +273,7 @@ def server_hello(
         rows.append((ext.EXTENDED_MASTER_SECRET, True))
     if ExtensionType.EC_POINT_FORMATS in offered:
         rows.append((ext.EC_POINT_FORMATS, (0,)))
-    if ExtensionType.SERVER_NAME in offered and not session_id:
+    if ExtensionType.SERVER_NAME in offered and not resumed:  # RFC 6066, section 3
         rows.append((ext.SERVER_NAME_ACK, True))
     if alpn is not None:
         rows.append((ext.ALPN_SELECTED, alpn))
