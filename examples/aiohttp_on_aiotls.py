@@ -41,16 +41,18 @@ async def main(directory: Path) -> None:
     application.router.add_get("/", hello)
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "localhost", 0, ssl_context=server_context).start()
-    port = runner.addresses[0][1]
+    try:
+        await web.TCPSite(runner, "localhost", 0, ssl_context=server_context).start()
+        port = runner.addresses[0][1]
 
-    connector = aiohttp.TCPConnector(ssl=client_context)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.get(f"https://localhost:{port}/") as response,
-    ):
-        print(await response.text())
-    await runner.cleanup()
+        connector = aiohttp.TCPConnector(ssl=client_context)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"https://localhost:{port}/") as response,
+        ):
+            print(await response.text())
+    finally:
+        await runner.cleanup()
 
 
 if __name__ == "__main__":

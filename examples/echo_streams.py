@@ -16,10 +16,14 @@ from aiotls.cli.authority import Authority
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """The server's side of one connection."""
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()  # waits while the client is slow to read
-    writer.close()
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()  # waits while the client is slow to read
+    except OSError as error:  # reset, or cut off: aiotls.Truncated
+        print(f"a client is gone: {error}")
+    finally:
+        writer.close()
 
 
 async def main() -> None:

@@ -72,12 +72,14 @@ def database() -> Iterator[str]:
             text=True,
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                if "eady to accept connections" in line:
-                    break
-            yield f"unix://{path}"
-            process.terminate()
-            process.communicate()
+            try:
+                for line in process.stdout:
+                    if "eady to accept connections" in line:
+                        break
+                yield f"unix://{path}"
+            finally:
+                process.terminate()
+                process.communicate()
 
 
 def main(url: str) -> None:

@@ -32,10 +32,14 @@ class TLSStream:
         connection = self.connection
         while not connection.readable and not connection.peer_closed:
             data = await self.stream.receive_some()
-            if data:
-                connection.receive_data(data)
-            else:
-                connection.receive_eof()  # raises Truncated without the peer's close_notify
+            try:
+                if data:
+                    connection.receive_data(data)
+                else:
+                    connection.receive_eof()  # raises Truncated without the peer's close_notify
+            finally:
+                if answer := connection.data_to_send():  # an alert, or to a KeyUpdate
+                    await self.stream.send_all(answer)
         return connection.read()
 
     async def aclose(self) -> None:

@@ -28,7 +28,7 @@ from ..wire import extensions as ext
 from ..wire.messages import EncryptedExtensions
 from . import report
 from .connect import Target, add_target, close, make_config, open_link, parse_target
-from .main import FAILED, OK, UNVERIFIED, Failure, run_async
+from .main import FAILED, OK, UNVERIFIED, Failure, in_options, run_async
 from .terminal import Terminal
 
 GOOD, NOTE, BAD = "good", "note", "bad"
@@ -129,15 +129,26 @@ class _Probe:
         self._config = config = config.replace(ech=None)
         # What a server offers has nothing to do with whether it is to be believed.
         self._blind = config.replace(dangerous_disable_verification=True, session_cache=None)
+        self._wants_client = False
+        """Whether the server has asked for a client certificate."""
+        self._unseen: TLSError | None = None
+        """Why the server's certificate could not be looked at."""
 
     async def _try(self, **changes: Any) -> dict[str, Any] | None:
-        """What is agreed on with these changes; None where there is nothing in common."""
+        """What is agreed on with these changes; None where there is nothing in common.
+
+        Who asks for the client's certificate has agreed to all else, and may then end the
+        handshake because there is none: what is told is empty.
+        """
+        asked = _Asked()
         try:
-            link = await open_link(self._target, self._blind.replace(**changes))
+            link = await open_link(self._target, self._blind.replace(observer=asked, **changes))
         except TLSError:
-            return None
+            return {} if asked.for_certificate and self._config.identity is None else None
         except (ConnectionResetError, BrokenPipeError):
             return None  # some servers say no by hanging up
+        finally:
+            self._wants_client = self._wants_client or asked.for_certificate
         told = report.facts(link.connection)
         await close(link)
         return told
@@ -157,7 +168,11 @@ class _Probe:
                 "the server speaks neither TLS 1.3 nor TLS 1.2 as this program does",
                 hint="aiotls trace shows where the handshake ends.",
             )
+        if self._unseen is not None:
+            yield Finding("certificate", BAD, f"could not be verified: {self._unseen}")
         yield _versions(new is not None, old is not None)
+        if self._wants_client:
+            yield self._client_certificate()
         if new is not None:
             async for finding in self._tls13():
                 yield finding
@@ -172,17 +187,25 @@ class _Probe:
     async def _certificate(self) -> AsyncIterator[Finding]:
         now = self._config.clock()
         why = "Whoever stands in between can show a certificate that does not hold just as well."
+        asked = _Asked()
+        insecure = self._config.dangerous_disable_verification
         try:
-            link = await open_link(self._target, self._config)
+            link = await open_link(self._target, self._config.replace(observer=asked))
         except CertificateError as error:
-            yield Finding("certificate", BAD, str(error), error.hint or why)
+            hint = in_options(error.hint) if error.hint else why
+            yield Finding("certificate", BAD, str(error), hint)
             return
-        except TLSError:
-            return  # the next attempts say more
+        except TLSError as error:
+            if not asked.for_certificate or insecure:
+                self._unseen = error  # the next attempts say more
+                return
+            # With TLS 1.2 the client has verified the server's by the time that it is to show one.
+            yield Finding("certificate", GOOD, "verified; then the handshake was ended")
+            return
         peer = link.connection.peer
         told = report.facts(link.connection)
         await close(link)
-        if self._config.dangerous_disable_verification or not told["certificates"]:
+        if insecure or not told["certificates"]:
             yield Finding("certificate", BAD, "not verified (--insecure)", why)
             return
         leaf = told["certificates"][0]
@@ -199,6 +222,16 @@ class _Probe:
             "staple",
             GOOD,
             "an OCSP response comes along" if stapled else "no OCSP response comes along",
+        )
+
+    def _client_certificate(self) -> Finding:
+        if self._config.identity is not None:
+            return Finding("client", GOOD, "the server asks for a client certificate")
+        return Finding(
+            "client",
+            NOTE,
+            "the server asks for a client certificate, and none was given",
+            "What it offers to accepted clients only, such as resumption, shows with --cert.",
         )
 
     async def _tls13(self) -> AsyncIterator[Finding]:
@@ -245,7 +278,7 @@ class _Probe:
                 signature_schemes=schemes, certificate_signature_schemes=DEFAULT_SCHEMES
             )
             if told is not None:
-                kinds.append(f"{kind} ({told['peer_signature_scheme']})")
+                kinds.append(f"{kind} ({told['peer_signature_scheme']})" if told else kind)
         text = ", ".join(kinds) or "none of those that were tried one by one"
         return Finding("signatures", GOOD, text)
 
@@ -353,6 +386,16 @@ class _Probe:
             return Finding("ECH", BAD, f"the handshake with the keys of --ech fails: {error}")
         await close(link)
         return Finding("ECH", GOOD, "the server decrypts with the keys of --ech")
+
+
+class _Asked:
+    """An observer that notices whether the server asks for a client certificate."""
+
+    for_certificate = False
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        if not sent and kind == HandshakeType.CERTIFICATE_REQUEST:
+            self.for_certificate = True
 
 
 class _Kept:

@@ -212,7 +212,23 @@ def _explain_tls(error: TLSError) -> Failure:
         hint = HINTS.get(error.reason) or error.hint
     else:
         hint = error.hint or HINTS.get(error.reason)
-    return Failure(message, hint=hint, code=code)
+    return Failure(message, hint=None if hint is None else in_options(hint), code=code)
+
+
+IN_OPTIONS = (
+    (r'ClientConfig\(trust=TrustStore\.from_files\(("ca\.pem")\)\)', "--cafile ca.pem"),
+    (r'server_hostname="([^"]*)"', r"--servername \1"),
+    (r"server_hostname=(?!\w)", "--servername"),
+    (r'ClientConfig\(identity=Identity\.from_files\("[^)]*"\)\)', "--cert and --key"),
+    (r"ClientConfig\(alpn_protocols=\[\.\.\.\]\)", "--alpn"),
+)
+
+
+def in_options(hint: str) -> str:
+    """A hint that tells a programmer what to write, as whoever types commands would write it."""
+    for code, option in IN_OPTIONS:
+        hint = re.sub(code, option, hint)
+    return hint
 
 
 def _explain_os(error: OSError) -> Failure:

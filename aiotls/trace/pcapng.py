@@ -43,7 +43,7 @@ def write_pcapng(
     file.write(_section_header())
     file.write(_block(1, struct.pack("<HHI", LINKTYPE_RAW, 0, 0) + _option(9, b"\x09") + _END))
     if recorder.secrets:
-        lines = "".join(line + "\n" for line in recorder.secrets).encode("ascii")
+        lines = "".join(line + "\n" for line in _secrets(recorder)).encode("ascii")
         file.write(_block(10, struct.pack("<II", TLS_KEY_LOG, len(lines)) + _pad(lines)))
     for at, packet in _packets(recorder, local, remote):
         # Nanoseconds, as the option if_tsresol above says.
@@ -53,6 +53,23 @@ def write_pcapng(
         )
         file.write(_block(6, header + _pad(packet)))
 
+
+def _secrets(recorder: Recorder) -> Iterable[str]:
+    """The lines of the key log, and with Encrypted Client Hello once more under another random.
+
+    They go by the random of the inner ClientHello, which is encrypted on the way (RFC 9849, section
+    6.1). Who reads the outer one only, as Wireshark does, looks them up by that one's random.
+    """
+    yield from recorder.secrets
+    hello = next((chunk.data for chunk in recorder.chunks if chunk.data[:1] == b"\x16"), b"")
+    random = hello[_RANDOM].hex()
+    words = [line.split() for line in recorder.secrets]
+    if len(random) == 64 and not any(word[1:2] == [random] for word in words):
+        yield from (f"{label} {random} {secret}" for label, _, secret in words)
+
+
+_RANDOM = slice(11, 43)
+"""Where a ClientHello has its random, after the headers of record and message, and the version."""
 
 _END = b"\0\0\0\0"
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from aiotls import ECHKeys, Identity, MemoryReplayGuard, ServerConfig, start_server
+from aiotls import ClientAuth, ECHKeys, Identity, MemoryReplayGuard, ServerConfig, start_server
+from aiotls.enums import ProtocolVersion
 
 from .conftest import Files, Run
 
@@ -57,6 +58,33 @@ async def test_a_ticket_allows_early_data(aiotls: Run, files: Files) -> None:
     assert "note 0-RTT" in done.stdout
     assert "can send it again" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("version", [ProtocolVersion.TLSv1_2, ProtocolVersion.TLSv1_3])
+async def test_a_server_wants_a_client_certificate(
+    aiotls: Run, files: Files, version: ProtocolVersion
+) -> None:
+    """Without one its handshakes fail, but only after all that is looked for was agreed on."""
+    options: dict[str, Any] = {"client_auth": ClientAuth.REQUIRED, "trust": files.authority.trust()}
+    async with serving(files, max_version=version, **options) as target:
+        without = await found(aiotls, files, target)
+        given = await found(aiotls, files, target, "--cert", files.client)
+        refused = await asyncio.to_thread(aiotls, "check", target, "--json")
+    assert without["client"] == (
+        "note",
+        "the server asks for a client certificate, and none was given",
+    )
+    assert given["client"] == ("good", "the server asks for a client certificate")
+    newest = version is ProtocolVersion.TLSv1_3
+    for findings in (without, given):
+        assert findings["certificate"][0] != "bad"
+        assert findings["certificate"][1].startswith("verified")
+        assert findings["versions"][1] == ("TLS 1.3, TLS 1.2" if newest else "TLS 1.2 only")
+        assert "ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" in findings["TLS 1.2"][1]
+        assert "ECDSA" in findings["signatures"][1]
+    assert given["resumption"] == ("good", "sessions are resumed")
+    assert refused.returncode == 3  # who it is remains unknown, whatever it asks for
+    assert "--cafile ca.pem" in refused.stdout
 
 
 async def test_a_ticket_allows_none(aiotls: Run, files: Files) -> None:

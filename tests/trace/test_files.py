@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from aiotls.enums import ProtocolVersion
+import aiotls
+from aiotls.cli.authority import Authority
+from aiotls.ech import ECHKeys
+from aiotls.enums import NamedGroup, ProtocolVersion
 from aiotls.trace import Recorder
 from aiotls.trace.page import render_page
 from aiotls.trace.pcapng import Endpoint, write_pcapng
@@ -61,18 +64,13 @@ def test_wireshark_opens_it_decrypted(
     version: ProtocolVersion,
     seen_by: str,
 ) -> None:
-    tshark = shutil.which("tshark")
-    if tshark is None:
-        if os.environ.get("AIOTLS_REQUIRE_PEERS"):
-            pytest.fail("tshark is not installed")
-        pytest.skip("tshark is not installed")
     path = tmp_path / "capture.pcapng"
     local, remote = ends if seen_by == "client" else ends[::-1]
     with open(path, "wb") as file:
         write_pcapng(file, record(seen_by, max_version=version), local=local, remote=remote)
     done = subprocess.run(
         # data-text-lines or data: whatever it takes the application data for
-        [tshark, "-r", str(path), "-V", "-o", "ip.check_checksum:TRUE",
+        [tshark(), "-r", str(path), "-V", "-o", "ip.check_checksum:TRUE",
          "-o", "tcp.check_checksum:TRUE", "-x"],
         capture_output=True,
         text=True,
@@ -85,6 +83,104 @@ def test_wireshark_opens_it_decrypted(
     assert "Malformed" not in done.stdout
     assert "Bad" not in re.sub(r"\[Good: True\]|\[Bad: False\]", "", done.stdout)
     assert "incorrect" not in done.stdout
+
+
+class OnceOnly:
+    """A replay guard that has seen nothing yet."""
+
+    def first_time(self, token: bytes, lifetime: float) -> bool:
+        return True
+
+
+def watched(kind: str) -> Recorder:
+    """A connection of a kind, as its client sees it: a handshake, and data in both directions."""
+    authority = Authority.create()
+    client = aiotls.ClientConfig(trust=authority.trust(), key_log=None)
+    server = aiotls.ServerConfig(identity=authority.identity("localhost"), key_log=None)
+    early = b""
+    match kind:
+        case "retry":
+            server = server.replace(groups=[NamedGroup.SECP384R1])
+        case "client certificate":
+            client = client.replace(identity=authority.identity("me", client=True))
+            server = server.replace(client_auth=aiotls.ClientAuth.REQUIRED, trust=authority.trust())
+        case "encrypted hello" | "encrypted hello, retry":
+            keys = ECHKeys.generate("public.example")
+            client, server = client.replace(ech=keys.config_list), server.replace(ech_keys=keys)
+            if "retry" in kind:
+                server = server.replace(groups=[NamedGroup.SECP384R1])
+        case "early data":
+            early = b"GET / at once"
+            server = server.replace(max_early_data=1000, replay_guard=OnceOnly())
+    recorder = Recorder()
+    if kind in ("resumption", "early data"):
+        carry(aiotls.TLSConnection(client, "localhost"), aiotls.TLSConnection(server))
+    client = client.replace(observer=recorder, key_log=recorder.secret)
+    ours = aiotls.TLSConnection(client, "localhost", early_data=early)
+    theirs = aiotls.TLSConnection(server)
+    carry(ours, theirs, recorder)
+    if kind == "early data":
+        assert theirs.early_data_accepted
+    if kind == "key update":
+        ours.key_update(request_peer=True)
+        carry(ours, theirs, recorder)
+    ours.write(b"a question")
+    theirs.write(b"and the answer")
+    carry(ours, theirs, recorder)
+    return recorder
+
+
+def carry(
+    client: aiotls.TLSConnection, server: aiotls.TLSConnection, recorder: Recorder | None = None
+) -> None:
+    """Whatever the two have to say to each other, told to *recorder*."""
+    for _ in range(8):
+        for sender, receiver in ((client, server), (server, client)):
+            if data := sender.data_to_send():
+                if recorder is not None:
+                    recorder.wire(sender is client, data)
+                receiver.receive_data(data)
+    assert client.handshake_complete
+    assert server.handshake_complete
+
+
+SEEN = {
+    "retry": "Hello Retry Request",
+    "client certificate": "Handshake Type: Certificate Request",
+    "encrypted hello": "Handshake Type: Encrypted Extensions",
+    "encrypted hello, retry": "Hello Retry Request",
+    "resumption": "Handshake Type: Encrypted Extensions",
+    "early data": "Handshake Type: End of Early Data",
+    "key update": "Handshake Type: Key Update",
+}
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("kind", SEEN)
+def test_wireshark_decrypts_connections_of_each_kind(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcapng"
+    with open(path, "wb") as file:
+        write_pcapng(file, watched(kind))
+    command = [tshark(), "-r", str(path), "-V", "-x"]
+    seen = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
+    assert SEEN[kind] in seen
+    assert seen.count("Handshake Type: Finished") == 2
+    assert ("Handshake Type: Certificate (11)" in seen) == (
+        kind not in ("resumption", "early data")
+    )
+    assert "Decrypted TLS (10 bytes)" in seen  # the question,
+    assert "Decrypted TLS (14 bytes)" in seen  # the answer,
+    assert ("Decrypted TLS (13 bytes)" in seen) == (kind == "early data")
+    assert "Malformed" not in seen
+
+
+def tshark() -> str:
+    found = shutil.which("tshark")
+    if found is None:
+        if os.environ.get("AIOTLS_REQUIRE_PEERS"):
+            pytest.fail("tshark is not installed")
+        pytest.skip("tshark is not installed")
+    return found
 
 
 class Outline(HTMLParser):
