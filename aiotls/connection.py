@@ -81,9 +81,12 @@ class TLSConnection:
     ) -> None:
         if isinstance(config, ClientConfig):
             self.server_side = False
+            verified = not (
+                config.dangerous_ignore_server_name or config.dangerous_disable_verification
+            )
             if server_hostname is not None:
-                server_hostname = check_name(server_hostname)
-            elif not (config.dangerous_ignore_server_name or config.dangerous_disable_verification):
+                server_hostname = check_name(server_hostname, verified=verified)
+            elif verified:
                 raise UsageError("a client needs server_hostname, the name to verify the server by")
         elif isinstance(config, ServerConfig):
             self.server_side = True

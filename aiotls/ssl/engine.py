@@ -10,6 +10,7 @@ two ``ssl.MemoryBIO``; the one that moves them over a socket is in sockets.py.
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 
 ENCODING_PEM, ENCODING_DER = 1, 2
 """The forms of a certificate that ``public_bytes`` knows: those of the ``_ssl`` module."""
+
+
+LONGEST_NAME = 255
+"""How much OpenSSL takes for a server's name (RFC 1035, section 2.3.4)."""
+
+_LIKE_AN_ADDRESS = re.compile(r"^\[|(^|\.)[0-9]+\.?$")
+"""What the server is not told (RFC 6066, section 3): addresses, in whatever form."""
 
 
 class Certificate:
@@ -319,6 +327,8 @@ CHANNEL_BINDING_TYPES = ("tls-unique", "tls-exporter", "tls-server-end-point")
 
 def connect(config: Config, server_hostname: str | None) -> TLSConnection:
     """A connection for a context's configuration."""
+    if server_hostname is not None and len(server_hostname) > LONGEST_NAME:
+        raise errors.failure("SSL3_EXT_INVALID_SERVERNAME")
     try:
         return TLSConnection(config, server_hostname)
     except UsageError as error:
@@ -326,11 +336,15 @@ def connect(config: Config, server_hostname: str | None) -> TLSConnection:
             raise
         # Names that no certificate can carry: refused where the name is verified by (a
         # ValueError, as for an empty name), let pass where it is not.
-        if getattr(config, "dangerous_ignore_server_name", False) or getattr(
+        unverified = getattr(config, "dangerous_ignore_server_name", False) or getattr(
             config, "dangerous_disable_verification", False
-        ):
-            return TLSConnection(config, None)
-        raise ValueError(str(error)) from error
+        )
+        if not unverified or not server_hostname.isprintable() or " " in server_hostname:
+            raise ValueError(str(error)) from error
+        connection = TLSConnection(config, None)
+        if not _LIKE_AN_ADDRESS.search(server_hostname):
+            connection.server_hostname = server_hostname
+        return connection
 
 
 class Described(Engine):

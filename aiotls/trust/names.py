@@ -8,18 +8,20 @@ import re
 from ..errors import UsageError
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL_OR_UNDERSCORES = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, *, verified: bool = True) -> str:
     """The name of a server as it is verified and as it is sent: normal form, or UsageError.
 
     A host name comes back in lower case and as A-labels (RFC 5890, section 2.3.2.1), without the
     dot that ends an absolute name. An address comes back in its shortest form and without an
     interface's scope, which no certificate can name. Underscores are refused: they are in no host
-    name (RFC 952), and validation knows no certificate for one.
+    name (RFC 952), and validation knows no certificate for one; but a name that is not *verified*
+    may have them, as those of containers do, and only tells the server whom it is asked for.
     """
     if not isinstance(name, str):
         raise UsageError(f"a server name is text, not {type(name).__name__}")
@@ -36,8 +38,9 @@ def check_name(name: str) -> str:
     if len(ascii_name) > 253:
         raise _refuse(name, f"it has {len(ascii_name)} characters; a host name has at most 253")
     labels = ascii_name.split(".")
+    legal = _LABEL if verified else _LABEL_OR_UNDERSCORES
     for label in labels:
-        if not _LABEL.fullmatch(label):
+        if not legal.fullmatch(label):
             raise _refuse(name, _what_is_wrong(ascii_name, label), _what_to_do(name))
     if labels[-1].isdecimal():
         raise _refuse(name, "its last label is a number, but it is no address of four numbers")

@@ -111,3 +111,9 @@ def test_addresses() -> None:
     assert str(parse_address("::ffff:192.0.2.1")) in ("::ffff:c000:201", "::ffff:192.0.2.1")
     for name in ("example.com", "", "a.1", "192.0.2.1.example", "::g"):
         assert parse_address(name) is None
+
+
+def test_a_name_that_is_not_verified_may_have_underscores() -> None:
+    assert check_name("My_Host.example.", verified=False) == "my_host.example"
+    with pytest.raises(UsageError, match="other than letters"):
+        check_name("my host", verified=False)
