@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 from cryptography.x509 import ocsp
 
 from aiotls import Identity, TLSConnection
+from aiotls.compression import ALGORITHMS, compress
 from aiotls.ech import ECHKeys
 from aiotls.enums import GREASE_VALUES, ExtensionType
 from aiotls.handshake.ech import Sealed
 from aiotls.identity import LocalSigner
 from aiotls.wire import extensions as ext
 from aiotls.wire.extensions import Extensions
-from aiotls.wire.messages import ClientHello, Message
+from aiotls.wire.messages import Certificate, CertificateEntry, ClientHello, Message
 from tests import certificates
 from tests.engine.pair import Pair, mutate
 from tests.fuzz import targets, world
@@ -69,6 +70,40 @@ def make_staple(leaf: Identity, issuer: x509.Certificate) -> bytes:
     return response.public_bytes(Encoding.DER)
 
 
+def make_list(issuer: x509.Certificate, serial: int) -> bytes:
+    """A revocation list in the issuer's name; by a key of its own, as the issuer's is not kept."""
+    now = datetime.datetime.fromtimestamp(world.NOW, datetime.UTC)
+    day = datetime.timedelta(days=1)
+    entry = x509.RevokedCertificateBuilder(serial, now - day)
+    entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
+    builder = x509.CertificateRevocationListBuilder(issuer.subject, now - day, now + day)
+    builder = builder.add_extension(x509.CRLNumber(1), critical=False)
+    builder = builder.add_revoked_certificate(entry.build())
+    signed = builder.sign(certificates.key("p256", 99), hashes.SHA256())
+    return signed.public_bytes(Encoding.DER)
+
+
+PASS = 240
+"""A decision that leaves a message as it is, and after the handshake moves bytes along."""
+
+AFTERWARDS = {
+    "data": b"\1\3abc",
+    "answer": bytes([200, 2]) + b"ab",
+    "key-update": bytes([8, 5, 24, 0, 0, 1, 0, PASS, 1, 1, 97]),
+    "key-update-asked": bytes([8, 5, 24, 0, 0, 1, 1, PASS, 200, 1, 97]),
+    "own-key-update": bytes([231, PASS, 1, 1, 97]),
+    "split-message": bytes([8, 2, 24, 0, PASS, 8, 3, 0, 1, 1]),
+    "hello-request": bytes([8, 4, 0, 0, 0, 0]),
+    "hello-again": bytes([8, 4, 1, 0, 0, 0]),
+    "ticket": bytes([8, 4, 4, 0, 0, 0]),
+    "warning": bytes([2, 2, 1, 90]),
+    "close": bytes([2, 2, 1, 0, PASS, 200, 1, 97]),
+    "fatal": bytes([2, 2, 2, 40]),
+    "change-cipher-spec": bytes([3, 1, 1]),
+}
+"""What a hostile side does when the handshake is over."""
+
+
 def messages() -> Iterator[tuple[str, bool, bytes]]:
     """Every message of every scenario: scenario, whether a client sent it, the bytes."""
     for scenario in world.SCENARIOS:
@@ -109,7 +144,11 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
             yield "handshake", f"{scenario}-{role}", bytes([index, role])
             yield "handshake", f"{scenario}-{role}-flip", bytes([index, role, 1, 0, 40, 255] * 2)
         yield "wire", scenario, bytes([index])
-    yield "handshake", "post", bytes([0, 0]) + bytes(8) + bytes([7, 22, 5, 24, 0, 0, 1, 1])
+    for index in (0, world.SCENARIOS.index("plain12")):
+        for role in (0, 1):
+            for name, content in AFTERWARDS.items():
+                script = bytes([index, role]) + bytes([PASS]) * 16 + content + bytes([PASS])
+                yield "handshake", f"{world.SCENARIOS[index]}-{role}-{name}", script
     for scenario, name in (("mutual", "late"), ("keys", "late-keys")):
         yield (
             "handshake",
@@ -150,7 +189,18 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
         yield "starttls", name, bytes([index, 255]) + answer
     for index in range(len(targets.EXTENSIONS)):
         yield "extensions", f"row-{index}", bytes([index, 0, 2, 0, 0])
-    yield "compression", "zlib", bytes.fromhex("0100000a789c2bc9c82c5600a2448592d4e21200")
+    body = Certificate(b"", tuple(map(CertificateEntry, server.chain))).encode()[4:]
+    for algorithm in ALGORITHMS:
+        yield "compression", algorithm.name.lower(), compress(algorithm, body).encode()[4:]
+    hello = world.client_hello()
+    first, rest = hello[:99], hello[99:]
+    records = [b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in (first, rest)]
+    yield "peek", "whole", b"\xff\xff\x16\x03\x01" + len(hello).to_bytes(2, "big") + hello
+    yield "peek", "in-two", b"\0\x50" + b"".join(records)
+    revoked = make_list(root, server.certificate.serial_number)
+    yield "revocation", "signed", b"\0" + revoked
+    yield "revocation", "believed", b"\3" + revoked
+    yield "revocation", "of-nobody", b"\3" + make_list(root, 1)
     keys = ECHKeys.generate("public.example")
     yield "ech", "list", b"\0" + keys.config_list
     yield "ech", "pem", b"\1" + keys.to_pem()

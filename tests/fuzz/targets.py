@@ -11,7 +11,16 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from aiotls import Identity, TLSConnection, TLSError, TrustStore, UsageError
+from cryptography import x509
+
+from aiotls import (
+    Identity,
+    TLSConnection,
+    TLSError,
+    TrustStore,
+    UsageError,
+    peek_client_hello,
+)
 from aiotls.cli.main import Failure
 from aiotls.cli.starttls import DIALOGUES, Plaintext, upgrade
 from aiotls.compression import ALGORITHMS, expand
@@ -235,6 +244,25 @@ def wire(data: bytes) -> None:
     _end(end)
 
 
+def peek(data: bytes) -> None:
+    """A first flight that is looked at before it is given to anyone: as if it came in two pieces.
+
+    What is known of it does not change by what follows.
+    """
+    script = Script(data)
+    cut = script.number(2)
+    content = script.rest()
+    try:
+        early = peek_client_hello(content[:cut])
+        info = peek_client_hello(content)
+    except ProtocolError:
+        return
+    if early is not None and cut <= len(content):
+        assert info is not None
+        assert info.hello == early.hello
+    repr(info)
+
+
 # -- handshakes ------------------------------------------------------------------------------------
 
 
@@ -309,7 +337,7 @@ def _authenticate_late(
 
     What a hostile server asks is edited as any message: it writes what it likes.
     """
-    late = server._late_authentication()
+    late = server._post_handshake().authentication
     if len(late.requests) >= MAX_REQUESTS:
         return
     server.request_certificate()
@@ -317,7 +345,7 @@ def _authenticate_late(
         return
     server.data_to_send()
     (*_, request) = late.requests.values()
-    answering = client._late_authentication().answer(request)
+    answering = client._post_handshake().authentication.answer(request)
     try:
         answering.send(None)
     except StopIteration as stop:
@@ -471,6 +499,40 @@ def staple(data: bytes) -> None:
         ocsp._verifies = verifies
 
 
+class _Believed:
+    """A revocation list that anyone may have signed."""
+
+    def __init__(self, revoked: x509.CertificateRevocationList) -> None:
+        self._revoked = revoked
+
+    def is_signature_valid(self, key: object) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._revoked, name)
+
+
+def revocation(data: bytes) -> None:
+    """A revocation list, believed to be signed or not: it is read or not, and decides or not."""
+    if not data:
+        return
+    trust, leaf, _ = world.credentials()
+    try:
+        lists = RevocationLists([data[1:]])
+    except UsageError:
+        return
+    known: Any = lists._by_issuer
+    ((issuer, (revoked,)),) = known.items()
+    if data[0] & 1:
+        revoked = _Believed(revoked)
+    known.clear()
+    known[leaf.certificate.issuer if data[0] & 2 else issuer] = [revoked]
+    try:
+        lists.check((leaf.certificate, trust.certificates[0]), NOW)
+    except ProtocolError:
+        pass
+
+
 def pem(data: bytes) -> None:
     """What a user gives as PEM: it is read, or a UsageError says what is wrong with it."""
     script = Script(data)
@@ -591,9 +653,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         ech,
         records,
         wire,
+        peek,
         handshake,
         path,
         staple,
+        revocation,
         pem,
         der,
         tickets,
