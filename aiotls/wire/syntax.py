@@ -7,6 +7,7 @@ extension itself. Which message may carry which syntax, the table in ``extension
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..enums import Alert
 from ..errors import DecodeError, ProtocolError
@@ -15,8 +16,7 @@ from .codec import Reader, Writer
 # -- values ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class KeyShareEntry:
+class KeyShareEntry(NamedTuple):
     """RFC 8446, section 4.2.8: a public key, as bytes, of a named group."""
 
     group: int
