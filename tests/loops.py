@@ -63,7 +63,8 @@ def open_transports(loop: Any) -> list[Any]:
 def _kinds_of_uvloop() -> tuple[type, ...]:
     from uvloop import loop
 
-    return loop.TCPTransport, loop.UnixTransport
+    module: Any = loop  # its stubs leave these out
+    return module.TCPTransport, module.UnixTransport
 
 
 class SelectorLoop(_Ending, asyncio.SelectorEventLoop):
@@ -74,7 +75,7 @@ def uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """A factory of uvloop's loops; raises ImportError where it is not installed."""
     import uvloop
 
-    class Loop(_Ending, uvloop.Loop):
+    class Loop(_Ending, uvloop.Loop):  # type: ignore[misc]
         __module__ = uvloop.Loop.__module__  # for those that look there what loop it is
 
     return Loop

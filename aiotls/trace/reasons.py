@@ -13,6 +13,7 @@ REASONS: dict[str, str] = {
     "record at all: the other side speaks something in plaintext.",
     "INVALID_CCS_MESSAGE": "A change_cipher_spec where none may come, or with something in it. In "
     "TLS 1.3 it means nothing, and is the single byte 1, between the hellos and the Finished.",
+    "INVALID_DIRECTORY": "A directory of certificates (capath) was named that is none.",
     "UNEXPECTED_MESSAGE": "A message, or a record, where it has no place. The two sides do not "
     "agree on what has been said; one of them is at fault, or somebody in between.",
     "NO_RENEGOTIATION": "The peer declined to renegotiate, which nobody had asked for.",

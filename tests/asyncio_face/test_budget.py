@@ -400,7 +400,7 @@ async def test_what_is_no_budget_is_a_type_error(server_config: ServerConfig) ->
                 HOST,
                 0,
                 ssl=server_config,
-                handshake_budget=100,
+                handshake_budget=100,  # type: ignore[arg-type]
             )
     async with serving_streams(echo, server_config) as port:
         _, writer = await asyncio.open_connection(HOST, port)

@@ -127,8 +127,9 @@ async def recording(
     made: list[Any] = []
 
     def factory() -> asyncio.Protocol:
-        made.append(kind())
-        return made[-1]
+        protocol: asyncio.Protocol = kind()
+        made.append(protocol)
+        return protocol
 
     async with serving(factory, server) as port:
         yield port, made

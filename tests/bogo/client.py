@@ -11,7 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.realpath(__file__))
 
 
-def ask_worker(path):
+def ask_worker(path: str) -> None:
     import _socket
 
     worker = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

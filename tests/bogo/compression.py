@@ -7,6 +7,7 @@ RFC 8879 are handled, whatever the algorithm.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from aiotls import compression
 from aiotls.config import base
@@ -60,5 +61,6 @@ def install(*codes: int) -> tuple[CertificateCompressionAlgorithm, ...]:
         compression.DECOMPRESS[code] = _DECOMPRESS[code]
         members.append(member)
     auth.WORTHWHILE = 0  # here any certificate is long enough
-    base.ALGORITHMS = (*base.ALGORITHMS, *members)
+    module: Any = base
+    module.ALGORITHMS = (*module.ALGORITHMS, *members)
     return tuple(members)

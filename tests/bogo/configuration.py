@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cryptography import x509
@@ -58,7 +59,7 @@ WITH_HASH = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)
 MAX_EARLY_DATA = 14_336
 """What the runner takes a server to accept."""
 
-Suspend = Callable[[], Generator[None, None, None]]
+Suspend = Callable[[], Awaitable[None]]
 
 
 class FirstTime:
@@ -412,7 +413,7 @@ class State:
     def _load(self, credential: Credential) -> Identity:
         with open(credential.key_file, "rb") as file:
             key = load_pem_private_key(file.read(), None)
-        given = {
+        given: dict[str, Any] = {
             "staple": credential.ocsp_response or None,
             "scts": timestamps(credential.signed_cert_timestamps),
         }
@@ -423,7 +424,8 @@ class State:
         if credential.signing_prefs or self._suspend is not None:
             signer = Signer(key, credential.signing_prefs, self._suspend)
         if credential.kind == "rpk":
-            return Identity.from_raw_key(signer, key.public_key())
+            public: Any = key.public_key()
+            return Identity.from_raw_key(signer, public)
         return Identity(chain_of(credential.cert_file), signer, **given)
 
     def _delegations(self) -> list[DelegatedCredential]:
@@ -435,7 +437,7 @@ class State:
             leaf = chain_of(credential.cert_file)[0]
             with open(credential.key_file, "rb") as file:
                 key = load_pem_private_key(file.read(), None)
-            signer = Signer(key, (), self._suspend, lambda number=number: self._note(number))
+            signer = Signer(key, (), self._suspend, partial(self._note, number))
             loaded = DelegatedCredential.load(credential.delegated_credential, leaf, key)
             found.append(replace(loaded, signer=signer))
         return found

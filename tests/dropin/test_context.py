@@ -103,7 +103,7 @@ def test_the_context_below_trusts_no_one_and_has_no_key(files: Files) -> None:
     """Code that takes OpenSSL's context out of ours fails: it does not run with less."""
     context = server_context(OURS, files)
     context.verify_mode = ssl.CERT_NONE
-    native = ssl._SSLContext  # type: ignore[attr-defined]
+    native: Any = ssl._SSLContext  # type: ignore[attr-defined]
     assert native.verify_mode.__get__(context) == ssl.CERT_REQUIRED
     assert native.cert_store_stats(context)["x509"] == 0
     assert native.check_hostname.__get__(context)

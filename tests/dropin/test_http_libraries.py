@@ -150,8 +150,8 @@ async def uvicorn_server(context: Any) -> AsyncIterator[int]:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    server.install_signal_handlers = lambda: None
+    server.capture_signals = contextlib.nullcontext
     task = asyncio.ensure_future(server.serve())
     try:
         while not server.started:

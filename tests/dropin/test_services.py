@@ -468,7 +468,7 @@ def test_imaplib_with_dovecot(engine: str, files: Files, imaps: int) -> None:
     )
     client.login("another", "secret")
     client.select()
-    client.append("INBOX", "", None, LETTER)  # type: ignore[arg-type]
+    client.append("INBOX", "", None, LETTER)
     assert client.fetch("1", "(BODY[])")[1][0][1] == LETTER  # type: ignore[index]
     client.store("1", "+FLAGS", "(\\Deleted)")
     client.expunge()

@@ -308,7 +308,8 @@ def caught(s: Sockets) -> BaseException:
     s.client.setblocking(False)
     with pytest.raises(module(CONTROL).SSLWantReadError) as error:
         s.client.do_handshake()
-    return error.value
+    found: BaseException = error.value
+    return found
 
 
 def test_a_detached_socket_says_so(files: Files) -> None:

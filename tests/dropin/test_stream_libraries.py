@@ -106,7 +106,8 @@ async def anyio_echo(pairing: tuple[str, str], files: Files) -> None:
             attribute = anyio.streams.tls.TLSAttribute
             assert stream.extra(attribute.tls_version) == "TLSv1.3"
             assert stream.extra(attribute.cipher)[1] == "TLSv1.3"
-            assert stream.extra(attribute.peer_certificate)["version"] == 3
+            certificate: Any = stream.extra(attribute.peer_certificate)
+            assert certificate["version"] == 3
             assert stream.extra(attribute.peer_certificate_binary)
             assert stream.extra(attribute.server_side) is False
             await stream.send(BODY)

@@ -150,7 +150,7 @@ def test_must_staple_is_honoured(
     builder = x509.CertificateBuilder(
         plain.issuer,
         plain.subject,
-        plain.public_key(),  # type: ignore[arg-type]
+        plain.public_key(),
         plain.serial_number,
         plain.not_valid_before_utc,
         plain.not_valid_after_utc,

@@ -31,7 +31,7 @@ def delegating(critical: bool = False) -> Identity:
     builder = x509.CertificateBuilder(
         plain.issuer,
         plain.subject,
-        plain.public_key(),  # type: ignore[arg-type]
+        plain.public_key(),
         plain.serial_number,
         plain.not_valid_before_utc,
         plain.not_valid_after_utc,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -233,7 +234,7 @@ def test_refused_early_data_is_sent_again_if_asked_for(
     client: ClientConfig, early_server: ServerConfig, replay: bool, change: str
 ) -> None:
     connect(client, early_server).check()
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "guard": {"max_early_data": 0},
         "retry": {"groups": ["secp384r1"]},
         "ticket": {"ticket_keys": TicketKeyRing()},

@@ -99,7 +99,7 @@ def test_a_hook_of_the_servers_ends_its_handshake(
     if kind == "store":
         good = server.replace(session_store=MemorySessionStore(), ticket_keys=None)
     if kind in LATER_ONLY:
-        assert connect(client, good).check()
+        connect(client, good).check()
     bad = good.replace(**SERVER[kind](hook))
     pair = Pair(TLSConnection(client, "localhost", early_data=early), TLSConnection(bad))
     pair.pump()
@@ -110,7 +110,7 @@ def test_a_hook_of_the_servers_ends_its_handshake(
         assert isinstance(error.__cause__, Broken)
     assert isinstance(pair.client_error, AlertReceived)
     assert pair.client_error.alert == Alert.INTERNAL_ERROR
-    assert connect(client.replace(), server).check()
+    connect(client.replace(), server).check()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -9,7 +9,7 @@ from cryptography.x509 import ocsp
 
 from aiotls import ClientConfig, ExternalPsk, Identity, ProtocolError, ServerConfig, UsageError
 from aiotls.config import LiveServerConfig
-from aiotls.enums import Alert
+from aiotls.enums import Alert, CipherSuite
 from aiotls.wire.messages import ClientHello, Message
 from tests import certificates
 from tests.engine.pair import connect
@@ -23,10 +23,16 @@ def known(*keys: ExternalPsk) -> ServerConfig:
     return ServerConfig(psk=table.get, tickets=0)
 
 
+SUITES = {
+    "sha256": CipherSuite.TLS_AES_128_GCM_SHA256,
+    "sha384": CipherSuite.TLS_AES_256_GCM_SHA384,
+}
+
+
 @pytest.mark.parametrize("hash_name", ["sha256", "sha384"])
 def test_a_key_is_enough_for_both(hash_name: str) -> None:
     key = replace(KEY, hash_name=hash_name)
-    suite = 0x1301 if hash_name == "sha256" else 0x1302
+    suite = SUITES[hash_name]
     client = ClientConfig(psks=[key], cipher_suites=[suite], session_cache=None)
     pair = connect(client, known(key)).check()
     assert pair.client.peer is None
@@ -39,7 +45,7 @@ def test_a_key_is_enough_for_both(hash_name: str) -> None:
 @pytest.mark.parametrize("target", ["sha256", "sha384"])
 def test_an_imported_key(target: str) -> None:
     key = KEY.derive(b"context", target)
-    suite = 0x1301 if target == "sha256" else 0x1302
+    suite = SUITES[target]
     client = ClientConfig(psks=[key], cipher_suites=[suite], session_cache=None)
     connect(client, known(key)).check()
     assert KEY.derive(b"other", target) != key

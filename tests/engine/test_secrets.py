@@ -214,7 +214,7 @@ def test_a_failed_handshake_keeps_no_secret(
             return message
         return raw[:1] + (len(raw) - 3).to_bytes(3, "big") + raw[4:] + b"\0"
 
-    spoiled = {"server_sends" if victim == "client" else "client_sends": spoil}
+    spoiled: dict[str, Any] = {"server_sends" if victim == "client" else "client_sends": spoil}
     pair = connect(client.replace(key_log=note), server, **spoiled)
     dead = pair.client if victim == "client" else pair.server
     error = pair.client_error if victim == "client" else pair.server_error
@@ -270,7 +270,7 @@ def test_keys_of_the_configuration_are_not_shown(
     client: ClientConfig, server: ServerConfig
 ) -> None:
     secret = b"the secret of thirty-two octets!"
-    ring = TicketKeyRing([TicketKey(b"n" * 16, secret, 0.0)], rotation=None)
+    ring = TicketKeyRing((TicketKey(b"n" * 16, secret, 0.0),), rotation=None)
     configs = (
         client.replace(psks=[ExternalPsk(b"a key", secret)]),
         server.replace(ticket_keys=ring),

@@ -24,9 +24,9 @@ def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hello.pem").write_bytes(b"hello")
 
 
-def told(*files: str, password: str | None = None) -> UsageError:
+def told(chain: str, key: str | None = None, *, password: str | None = None) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        Identity.from_files(*files, password=password)
+        Identity.from_files(chain, key, password=password)
     error = caught.value
     assert isinstance(error, ValueError)
     assert isinstance(error, OSError)

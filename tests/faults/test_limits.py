@@ -107,8 +107,9 @@ async def test_a_peer_that_takes_nothing(
     peers: list[Any] = []
 
     def deaf() -> Recorder:
-        peers.append(Recorder())
-        return peers[-1]
+        peer = Recorder()
+        peers.append(peer)
+        return peer
 
     server = await aiotls.create_server(deaf, HOST, 0, ssl=server_config, ssl_shutdown_timeout=0.05)
     reader, writer = await aiotls.open_connection(
@@ -161,6 +162,7 @@ async def test_a_peer_that_takes_nothing(
 async def test_a_server_s_upgrade_may_be_cancelled_anywhere(
     way: str, client_config: ClientConfig, server_config: ServerConfig, nothing_left: Settled
 ) -> None:
+    finished = False
     for turns in range(1, 200):
         finished = await _cancelled_upgrade(turns, way, client_config, server_config)
         if finished and turns > 3:

@@ -24,7 +24,7 @@ from aiotls.enums import GREASE_VALUES, ExtensionType
 from aiotls.handshake.ech import Sealed
 from aiotls.identity import LocalSigner
 from aiotls.wire import extensions as ext
-from aiotls.wire.extensions import Extensions
+from aiotls.wire.extensions import EXTENSIONS, Extensions
 from aiotls.wire.messages import Certificate, CertificateEntry, ClientHello, Message
 from tests import certificates
 from tests.engine.pair import Pair, mutate
@@ -65,7 +65,7 @@ def make_staple(leaf: Identity, issuer: x509.Certificate) -> bytes:
         )
         .responder_id(ocsp.OCSPResponderEncoding.HASH, leaf.certificate)
         .certificates([issuer])
-        .sign(leaf.signer.key, hashes.SHA256())  # type: ignore[arg-type]
+        .sign(leaf.signer.key, hashes.SHA256())
     )
     return response.public_bytes(Encoding.DER)
 
@@ -187,7 +187,7 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     yield "tickets", "ticket", b"\1" + session.ticket
     for index, (name, answer) in enumerate(targets.ANSWERS.items()):
         yield "starttls", name, bytes([index, 255]) + answer
-    for index in range(len(targets.EXTENSIONS)):
+    for index in range(len(EXTENSIONS)):
         yield "extensions", f"row-{index}", bytes([index, 0, 2, 0, 0])
     body = Certificate(b"", tuple(map(CertificateEntry, server.chain))).encode()[4:]
     for algorithm in ALGORITHMS:

@@ -137,7 +137,8 @@ def peers_values(data: bytes) -> None:
             schemes = list(SignatureScheme)
             scheme = schemes[script.number() % len(schemes)]
             verify = signatures.verify if script.number() % 2 else signatures.verify12
-            verify(identity.certificate.public_key(), scheme, script.rest(), b"data")
+            key: Any = identity.certificate.public_key()
+            verify(key, scheme, script.rest(), b"data")
         else:
             credential = DelegatedCredential.parse(script.rest())
             identity = world.credentials()[1]
@@ -451,9 +452,8 @@ def _end(end: TLSConnection) -> None:
     except TLSError as error:
         _is_ours(error)
     assert end.error is not None or end.peer_closed, end
-    for _ in range(2):
-        output = end.data_to_send()
-    assert not output
+    end.data_to_send()
+    assert not end.data_to_send()
     end.read()
     end.close()
 
@@ -466,7 +466,7 @@ def path(data: bytes) -> None:
     script = Script(data)
     trust = world.credentials()[0]
     choice = script.number()
-    chain = []
+    chain: list[bytes] = []
     while script.more and len(chain) < 8:
         chain.append(script.take(script.number(2)))
     if not chain:

@@ -83,7 +83,7 @@ def _must_staple() -> Issued:
     builder = x509.CertificateBuilder(
         old.issuer,
         old.subject,
-        old.public_key(),  # type: ignore[arg-type]
+        old.public_key(),
         old.serial_number,
         old.not_valid_before_utc,
         old.not_valid_after_utc,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,12 @@ async def test_no_ticket_dies_at_a_rotation(redis_port: int) -> None:
     from aiotls.contrib.redis import RedisTicketKeys
 
     async with redis.Redis(port=redis_port) as client:
-        options = {"prefix": "rotating", "rotation": 0.6, "overlap": 60, "spread": 0.05}
+        options: dict[str, Any] = {
+            "prefix": "rotating",
+            "rotation": 0.6,
+            "overlap": 60,
+            "spread": 0.05,
+        }
         rings = [RedisTicketKeys(client, **options) for _ in range(2)]
         tickets = []
         for number in range(6):

@@ -53,7 +53,7 @@ class Server:
 
     def at_rest(self, ours: int | None = None) -> dict[str, Any]:
         """The measure when all connections are gone, or what it is after a long time."""
-        stall = 0.0
+        stall, told = 0.0, dict[str, Any]()
         for _ in range(300):
             told = self.measure()
             stall = stall or told["stall"] * ("ours" in told)  # what follows is the measuring's own

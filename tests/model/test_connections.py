@@ -435,7 +435,8 @@ class Connections(RuleBasedStateMachine):
         if self.meddled[side] or not self.wire[side]:
             return  # where records begin is known of an honest stream only
         whole = _records(bytes(self.sent[side]))
-        rest, ahead = [], len(self.wire[side])
+        rest: list[bytes] = []
+        ahead = len(self.wire[side])
         while whole and len(whole[-1]) <= ahead:
             ahead -= len(whole[-1])
             rest.insert(0, whole.pop())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,6 +113,13 @@ def change(place: Place, alter: Callable[[Any], Any]) -> Mutation:
     return mutation
 
 
+def meddled(client: ClientConfig, server: ServerConfig, place: Place, mutation: Mutation) -> Pair:
+    """A handshake in which the side that sends the message is hostile."""
+    if place.client_sends:
+        return connect(client, server, client_sends=mutation)
+    return connect(client, server, server_sends=mutation)
+
+
 def tampered(
     client: ClientConfig, server: ServerConfig, place: Place, alter: Callable[[Any], Any]
 ) -> ProtocolError:
@@ -120,8 +128,7 @@ def tampered(
         identity=certificates.leaf("client").identity,
         max_version=ProtocolVersion.TLSv1_2 if place.tls12 else ProtocolVersion.TLSv1_3,
     )
-    who = "client_sends" if place.client_sends else "server_sends"
-    pair = connect(client, server.replace(**place.server), **{who: change(place, alter)})
+    pair = meddled(client, server.replace(**place.server), place, change(place, alter))
     error = pair.server_error if place.client_sends else pair.client_error
     assert isinstance(error, ProtocolError), f"it was accepted: {error!r}"
     told = pair.client_error if place.client_sends else pair.server_error
@@ -137,7 +144,7 @@ def test_no_extension_stands_twice(
     client: ClientConfig, server: ServerConfig, place: Place
 ) -> None:
     for kind in (ExtensionType.SERVER_NAME, 0x5A5A, 0x1234):
-        error = tampered(client, server, place, lambda m, kind=kind: put(m, kind, b"", twice=True))
+        error = tampered(client, server, place, partial(put, kind=kind, body=b"", twice=True))
         assert error.alert == Alert.ILLEGAL_PARAMETER
         assert error.reason == "DUPLICATE_EXTENSION"
 
@@ -152,7 +159,7 @@ def test_what_has_no_place_in_a_message_is_refused(
         misplaced.remove(ExtensionType.SUPPORTED_VERSIONS)
     assert misplaced  # one for a ClientHello, which has nearly all of them
     for kind in misplaced:
-        error = tampered(client, server, place, lambda m, kind=kind: put(m, kind, b""))
+        error = tampered(client, server, place, partial(put, kind=kind, body=b""))
         assert error.alert in (Alert.ILLEGAL_PARAMETER, Alert.UNSUPPORTED_EXTENSION), error
 
 
@@ -172,7 +179,7 @@ def test_what_cannot_be_read_is_refused(
                 pass
             else:
                 continue  # that is one that can be read
-            error = tampered(client, server, place, lambda m, b=body, r=row: put(m, r.type, b))
+            error = tampered(client, server, place, partial(put, kind=row.type, body=body))
             assert error.alert in REFUSALS, (row.name, body, error)
             cases += 1
     assert cases >= 3
@@ -188,7 +195,7 @@ def test_what_nobody_asked_for_is_refused(
 ) -> None:
     """RFC 8446, section 4.2: unsupported_extension; requests may carry what is unknown."""
     for kind in (0x1234, 0xFFFE):
-        error = tampered(client, server, place, lambda m, kind=kind: put(m, kind, b""))
+        error = tampered(client, server, place, partial(put, kind=kind, body=b""))
         assert error.alert == Alert.UNSUPPORTED_EXTENSION
 
 
@@ -202,9 +209,8 @@ def test_what_is_unknown_in_a_request_is_ignored(
     client = client.replace(
         max_version=ProtocolVersion.TLSv1_2 if place.tls12 else ProtocolVersion.TLSv1_3
     )
-    who = "client_sends" if place.client_sends else "server_sends"
     mutation = change(place, lambda m: put(m, kind, b"whatever"))
-    connect(client, server.replace(**place.server), **{who: mutation}).check()
+    meddled(client, server.replace(**place.server), place, mutation).check()
 
 
 # -- a ticket, which comes after the handshake -----------------------------------------------------
@@ -287,7 +293,6 @@ def test_a_late_request_for_a_certificate(
 def test_no_alter_is_no_error(client: ClientConfig, server: ServerConfig) -> None:
     """The tests above fail for what they change alone."""
     for place in PLACES.values():
-        who = "client_sends" if place.client_sends else "server_sends"
         version = ProtocolVersion.TLSv1_2 if place.tls12 else ProtocolVersion.TLSv1_3
         met: list[Any] = []
 
@@ -295,13 +300,14 @@ def test_no_alter_is_no_error(client: ClientConfig, server: ServerConfig) -> Non
             met.append(message)
             return message
 
-        connect(
+        meddled(
             client.replace(
                 max_version=version,
                 identity=certificates.leaf("client").identity,
                 session_cache=None,
             ),
             server.replace(**place.server),
-            **{who: change(place, look)},
+            place,
+            change(place, look),
         ).check()
         assert met

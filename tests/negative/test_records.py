@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aiotls import ClientConfig, ServerConfig, TLSConnection
@@ -316,7 +318,7 @@ def test_an_empty_record_of_data_within_a_message(
     writer = pair.client._writer
     writer.write(HANDSHAKE, b"\x18\0\0")
     begun = pair.client.data_to_send()
-    sealer = writer.sealer
+    sealer: Any = writer.sealer
     header = bytes([DATA, 3, 3, 0, 17])
     nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
     error = refusal(pair.server, begun + header + sealer._encrypt(nonce, bytes([DATA]), header))
@@ -326,8 +328,7 @@ def test_an_empty_record_of_data_within_a_message(
 def test_an_empty_handshake_record_later(client: ClientConfig, server: ServerConfig) -> None:
     """RFC 8446, section 5.1, under protection: content of no bytes, and the type behind it."""
     pair = connect(client, server).check()
-    writer = pair.client._writer
-    sealer = writer.sealer
+    sealer: Any = pair.client._writer.sealer
     header = bytes([DATA, 3, 3, 0, 17])
     nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
     sealed = sealer._encrypt(nonce, bytes([HANDSHAKE]), header)

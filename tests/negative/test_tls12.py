@@ -265,7 +265,8 @@ def test_a_refusal_says_who_can_mend_it(
             rows = [(ext.SIGNATURE_ALGORITHMS, wanted["schemes"])]
         suites = wanted.get("cipher_suites", message.cipher_suites)
         drop = tuple(row.type for row, _ in rows)
-        return with_extensions(replace(message, cipher_suites=suites), *rows, drop=drop)
+        changed: Message = with_extensions(replace(message, cipher_suites=suites), *rows, drop=drop)
+        return changed
 
     pair = connect(
         client.replace(max_version=version), server, client_sends=on(ClientHello, change)

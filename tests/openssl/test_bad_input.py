@@ -210,7 +210,9 @@ def test_a_callback_that_raises_fails_the_handshake_and_is_reported(
 
 def test_a_bio_that_says_it_has_read_what_is_not_there_is_at_its_end() -> None:
     link = Link(*contexts())
-    o.BIO_set_mem_eof_return(o.SSL_get_rbio(link.client), 7)
+    incoming = o.SSL_get_rbio(link.client)
+    assert incoming is not None
+    o.BIO_set_mem_eof_return(incoming, 7)
     o.ERR_clear_error()
     assert o.SSL_do_handshake(link.client) == -1
     assert o.SSL_get_error(link.client, -1) != o.SSL_ERROR_NONE

@@ -143,13 +143,14 @@ class Writer:
         if roll < 0.84:
             return "write", SERVER, "SSL_write_early_data", max(1, size)
         who = self.pick(CLIENT, SERVER)
-        return self.pick(
+        choice: tuple[Any, ...] = self.pick(
             ("call", who, "SSL_do_handshake"),
             ("read", CLIENT, "SSL_read", max(1, size)),
             ("read", who, "SSL_read_early_data", 7),
             ("write", CLIENT, "SSL_write", max(1, size)),
             ("write", SERVER, "SSL_write", max(1, size)),
         )
+        return choice
 
 
 def check(script: Script) -> None:

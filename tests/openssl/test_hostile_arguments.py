@@ -31,7 +31,7 @@ DATA = (b"", b"abc", bytes(100), b"\x02h2\x08http/1.1", bytes(range(256)))
 
 
 def calls() -> dict[str, Callable[..., Any]]:
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for name in dir(o):
         value = getattr(o, name)
         if name.startswith(PREFIXES) and inspect.isfunction(value) and name not in DESCRIPTORS:

@@ -116,7 +116,9 @@ def test_fields_are_what_libssl_reads() -> None:
     theirs = moved(session, OURS, THEIRS, pem=False)
     assert theirs
     back = moved(theirs, THEIRS, OURS, pem=True)
-    assert back.session == dataclasses.replace(session.session, session_id=b"i" * 32)
+    kept = session.session
+    assert kept is not None
+    assert back.session == dataclasses.replace(kept, session_id=b"i" * 32)
     assert o.SSL_SESSION_get_id(back) == b"i" * 32
     assert o.SSL_SESSION_get0_id_context(back) == b"context"
     assert o.SSL_SESSION_get0_ticket_appdata(back) == (1, b"data")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiotls import ClientConfig, Identity, ServerConfig
+from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig
 from aiotls.enums import HandshakeType, NamedGroup, ProtocolVersion
 from aiotls.trace import Recorder, describe
 from aiotls.trace.dissect import Field, dissect
@@ -63,7 +63,7 @@ def test_a_raw_public_key_is_told_from_a_certificate(version: ProtocolVersion) -
         max_version=version,
     )
     server = ServerConfig(
-        identity=theirs, client_auth="required", raw_public_keys=[ours.raw_public_key]
+        identity=theirs, client_auth=ClientAuth.REQUIRED, raw_public_keys=[ours.raw_public_key]
     )
     connect(client, server).check()
     shown = [event for event in recorder.events if event.data[0] == HandshakeType.CERTIFICATE]

@@ -57,7 +57,7 @@ async def pages(**options: Any) -> AsyncIterator[tuple[int, list[dict[str, Any]]
             )
         await ours.close(writer)
 
-    options = {"identity": identity(), "alpn_protocols": ["http/1.1"]} | options
+    options = {"identity": identity(), "alpn_protocols": ["http/1.1"], **options}
     server = await aiotls.start_server(handle, HOST, 0, ssl=aiotls.ServerConfig(**options))
     async with server:
         yield server.sockets[0].getsockname()[1], connections

@@ -184,7 +184,7 @@ async def client_keeps_to_our_limit(bench: Bench) -> None:
 
 async def exports_as_client(bench: Bench) -> None:
     for tls12 in (False, True):
-        exported = []
+        exported: list[str] = []
 
         def export(transport: Any, exported: list[str] = exported) -> None:
             exported.append(transport.connection.export_keying_material(LABEL, 20).hex())

@@ -45,12 +45,18 @@ def granian(bench: Bench, *more: str) -> Iterator[Server]:
     credentials = bench.pki.server()
 
     def command(port: int) -> list[str | Path]:
-        return [
+        options: tuple[str | Path, ...] = (
             *(sys.executable, "-m", "granian", "--interface", "asgi", "--workers", "1"),
             *("--host", HOST, "--port", str(port), "--http", "1", "--working-dir"),
-            *(bench.directory, "--ssl-certificate", credentials.chain),
-            *("--ssl-keyfile", credentials.key, *more, "application:app"),
-        ]
+            bench.directory,
+            "--ssl-certificate",
+            credentials.chain,
+            "--ssl-keyfile",
+            credentials.key,
+            *more,
+            "application:app",
+        )
+        return list(options)
 
     with listening_process(command) as server:
         yield server
