@@ -684,6 +684,18 @@ class TLSConnection:
             raise UsageError("keys cannot be updated after close_notify was sent")
         self._post_handshake().update_sending_key(request=request_peer)
 
+    @property
+    def records(self) -> int:
+        """How many records have come and gone under the present keys."""
+        return self._reader.opener.sequence + self._writer.sealer.sequence
+
+    def rest(self) -> None:
+        """Gives back the larger part of the memory until the next record comes or leaves, which
+        then takes some 3 µs more. For connections that have fallen silent; TLS 1.2 keeps it all.
+        """
+        self._reader.opener.rest()
+        self._writer.sealer.rest()
+
     def send_close_notify(self) -> None:
         """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.
 

@@ -5,13 +5,19 @@ setting them and taking them back is a tenth of what asyncio does for a short co
 of one length come due in the order in which they were set, so that the loop need only be asked for
 the first of them; its timer stays where that one is taken back, and is set again for the one that
 is the first when it fires.
+
+And rounds, for what has to be looked at again and again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Protocol
-from weakref import ref
+from weakref import WeakSet, ref
+
+PORTION = 250
+"""How many are visited in one turn of the loop."""
 
 
 class Expiring(Protocol):
@@ -61,3 +67,48 @@ class Deadlines:
                 loop.call_at(next(iter(waiting.values())), self._look, loop, seconds)
             else:
                 del self._waiting[seconds]
+
+
+class Visited(Protocol):
+    """What is looked after from time to time."""
+
+    def visit(self) -> None:
+        """It is time to."""
+
+
+class Rounds:
+    """Visits those who are there again and again, as long as there are any, and keeps none alive.
+
+    In portions, so that ten thousand connections do not hold up the loop for long.
+    """
+
+    __slots__ = ("_running", "_visited")
+
+    def __init__(self) -> None:
+        self._visited: WeakSet[Visited] = WeakSet()
+        self._running = False
+
+    def join(self, loop: asyncio.AbstractEventLoop, who: Visited, seconds: float) -> None:
+        """From now on *who* is visited; the next round begins in at most so many *seconds*."""
+        self._visited.add(who)
+        if not self._running:
+            self._running = True
+            loop.call_later(seconds, self._begin, loop, seconds)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        if self._visited:
+            self._go_on(loop, seconds, iter([ref(who) for who in self._visited]))
+        else:
+            self._running = False
+
+    def _go_on(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, left: Iterator[ref[Visited]]
+    ) -> None:
+        for number, reference in enumerate(left):
+            who = reference()
+            if who is not None:
+                who.visit()
+            if number == PORTION:
+                loop.call_soon(self._go_on, loop, seconds, left)
+                return
+        loop.call_later(seconds, self._begin, loop, seconds)

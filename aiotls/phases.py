@@ -25,6 +25,9 @@ logger = logging.getLogger("aiotls")
 HANDSHAKE_TIMEOUT = 60.0
 """Seconds until a handshake that does not come to an end is given up."""
 
+REST_SECONDS = 5.0
+"""Who has sent and received nothing for so long, or up to twice as long, gives memory back."""
+
 SHORT = 1 << 11
 """Up to so many bytes, what has arrived is copied out of the buffer before it is looked at."""
 
@@ -65,11 +68,20 @@ class Phase(asyncio.BufferedProtocol):
 class Records(Phase):
     """The data phase: records in, application data out."""
 
-    __slots__ = ("connection",)
+    __slots__ = ("connection", "records")
 
     def __init__(self, transport: TLSTransport) -> None:
         super().__init__(transport)
         self.connection = transport._connection
+        self.records = 0
+        """How many there were when it was last visited."""
+
+    def visit(self) -> None:
+        """A connection that has been silent since the last visit is put to rest."""
+        records = self.connection.records
+        if records == self.records:
+            self.connection.rest()
+        self.records = records
 
     def buffer_updated(self, nbytes: int) -> None:
         """*nbytes* have arrived in the buffer."""
@@ -140,8 +152,11 @@ def records(transport: TLSTransport) -> Records:
     """The data phase, in the form that suits the loop. asyncio's own would have to make room
     for 256 KiB at each read, which costs it more than all the rest.
     """
-    own = isinstance(transport._loop, asyncio.BaseEventLoop)
-    return Records(transport) if own else CopiedRecords(transport)
+    loop = transport._loop
+    own = isinstance(loop, asyncio.BaseEventLoop)
+    phase = Records(transport) if own else CopiedRecords(transport)
+    transport._shared.rounds.join(loop, phase, REST_SECONDS)
+    return phase
 
 
 class Linger(Phase):
@@ -185,7 +200,7 @@ class Linger(Phase):
         self.unsent = below.get_write_buffer_size()
         if self.unsent or not below.is_closing():
             self.below = below
-            transport._deadlines.set(transport._loop, self, transport._shutdown_timeout)
+            transport._shared.deadlines.set(transport._loop, self, transport._shutdown_timeout)
 
     def expire(self) -> None:
         """Time is up, unless the peer is still taking what was written before the end."""
@@ -196,7 +211,7 @@ class Linger(Phase):
         if 0 < unsent < self.unsent:
             transport = self.transport
             self.unsent, self.below = unsent, below
-            transport._deadlines.set(transport._loop, self, transport._shutdown_timeout)
+            transport._shared.deadlines.set(transport._loop, self, transport._shutdown_timeout)
         elif unsent:
             below.abort()
         else:
@@ -214,7 +229,7 @@ class Linger(Phase):
         transport = self.transport
         if self.below is not None:
             self.below = None
-            transport._deadlines.take_back(self, transport._shutdown_timeout)
+            transport._shared.deadlines.take_back(self, transport._shutdown_timeout)
         transport._connection_lost(self.error)
         if self.finished is not None:
             finished, self.finished = self.finished, None
@@ -273,7 +288,7 @@ class Handshake(Phase):
         self.below = upper._below = below
         loop = upper._loop
         self.timed = True
-        upper._deadlines.set(loop, self, self.timeout)
+        upper._shared.deadlines.set(loop, self, self.timeout)
         if self.connection.config.has_hooks:
             self.task = loop.create_task(self._run())
         elif not self.connection.server_side:  # a server has nothing to say yet
@@ -463,7 +478,7 @@ class Handshake(Phase):
         transport._half_open = None
         if self.timed:
             self.timed = False
-            transport._deadlines.take_back(self, self.timeout)
+            transport._shared.deadlines.take_back(self, self.timeout)
         task, self.task = self.task, None
         if task is not None:
             task.cancel()

@@ -38,7 +38,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from .deadlines import Deadlines
+from .deadlines import Deadlines, Rounds
 from .enums import ProtocolVersion
 from .errors import TLSError
 from .inspection import SSLView, cipher_of, peer_certificate
@@ -94,13 +94,14 @@ class Context(Protocol):
 class Shared:
     """What the connections of one loop share."""
 
-    __slots__ = ("buffer", "deadlines")
+    __slots__ = ("buffer", "deadlines", "rounds")
 
     def __init__(self) -> None:
         bytes(LARGEST_BLOCK)
         self.buffer = memoryview(bytearray(RECEIVE_SIZE))
         """What they read into, one at a time."""
         self.deadlines = Deadlines()
+        self.rounds = Rounds()
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
@@ -147,7 +148,6 @@ class TLSTransport(_FlowControlMixin):
         "_connection",
         "_context",
         "_data_received",
-        "_deadlines",
         "_direct",
         "_dropped",
         "_eof_below",
@@ -162,6 +162,7 @@ class TLSTransport(_FlowControlMixin):
         "_in_callback",
         "_lost",
         "_protocol",
+        "_shared",
         "_shutdown_timeout",
         "_small",
         "_view",
@@ -197,8 +198,7 @@ class TLSTransport(_FlowControlMixin):
         self._data_received: Callable[[bytes], None] | None = None
         # The same, if nothing stands between what is opened and the protocol.
         self._direct: Callable[[bytes], None] | None = None
-        shared = shared_by(loop)
-        self._deadlines = shared.deadlines
+        self._shared = shared = shared_by(loop)
         self._view = shared.buffer
         if keeps_reads_pending(loop):
             self._view = memoryview(bytearray(1 << 16))

@@ -130,10 +130,14 @@ class Suite:
 
     def memory(self) -> None:
         count = self.options.connections
-        print(f"idle memory: KiB for each of {count} connections, beyond what plain TCP takes")
+        silence = 0 if self.options.smallest else footprint.SILENCE
+        print(
+            f"idle memory: KiB for each of {count} connections, beyond what plain TCP takes, "
+            f"after {silence:g} s of silence"
+        )
         found = self.result["memory"] = []
         above: dict[tuple[str, str], list[float]] = {}
-        for line in footprint.memory(self.entries, self.settings, count):
+        for line in footprint.memory(self.entries, self.settings, count, silence):
             found.append(line)
             stack, loop = line["entry"]
             floor = [0.0, 0.0] if stack == "tcp" else above.get(("tcp", loop), [0.0, 0.0])

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
 from aiotls.bench.contest import Couple, Entry, contestants
 from aiotls.bench.settings import Settings
+from aiotls.phases import REST_SECONDS
 
 MOST_OF_OPENSSL = 2_000
+
+SILENCE = 2 * REST_SECONDS + 1
+"""Seconds after which a connection of aiotls's has given back what it does not need."""
 
 Place = tuple[Entry, int]
 """A stack and a loop, and how many connections are held."""
 
 
-def memory(entries: Iterable[Entry], settings: Settings, count: int) -> Iterator[dict[str, Any]]:
+def memory(
+    entries: Iterable[Entry], settings: Settings, count: int, silence: float
+) -> Iterator[dict[str, Any]]:
     """Bytes for each of *count* idle connections, of the client and of the server.
 
     Each has shaken hands in full and carried one request; then everything that is free was given
-    back to the system.
+    back to the system: ``busy`` tells what they take at once, ``client`` and ``server`` after
+    *silence* seconds in which nothing came or went.
     """
     for entry in entries:
         with contestants(Couple, [entry], settings) as (couple,):
@@ -29,9 +37,15 @@ def memory(entries: Iterable[Entry], settings: Settings, count: int) -> Iterator
             couple.measure("hold", 20, 100)
             before = couple.memory()
             couple.measure("hold", count, 100, finish=False)
-            after = couple.memory()
-            sides = [(late - early) / count for early, late in zip(before, after, strict=True)]
-            yield {"entry": entry, "client": sides[0], "server": sides[1]}
+            busy = each(before, couple.memory(), count)
+            time.sleep(silence)
+            client, server = each(before, couple.memory(), count)
+            yield {"entry": entry, "client": client, "server": server, "busy": busy}
+
+
+def each(before: Sequence[int], after: Sequence[int], count: int) -> list[float]:
+    """What one of *count* connections takes, of the client and of the server."""
+    return [(late - early) / count for early, late in zip(before, after, strict=True)]
 
 
 def live(

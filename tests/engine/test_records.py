@@ -275,7 +275,7 @@ def test_nothing_but_padding_is_refused(pair13: Pair) -> None:
         if not sealer.sequence
         else (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
     )
-    record = header + sealer._encrypt(nonce, bytes(10), header)
+    record = header + sealer._cipher(nonce, bytes(10), header)
     client_dies(pair13, record, Alert.UNEXPECTED_MESSAGE)
 
 
@@ -501,7 +501,7 @@ def test_a_protected_record_of_a_kind_that_is_never_protected_ends_the_handshake
             header = bytes([23, 3, 3, 0, 18])
             nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
             channel.writer.put_back(
-                channel.writer.take() + header + sealer._encrypt(nonce, bytes([1, kind]), header)
+                channel.writer.take() + header + sealer._cipher(nonce, bytes([1, kind]), header)
             )
             sealer.sequence += 1
         send(message)

@@ -200,7 +200,7 @@ def records(data: bytes) -> None:
             header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
             nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
             sealer.sequence += 1
-            stream += header + sealer._encrypt(nonce, inner, header)
+            stream += header + sealer._cipher(nonce, inner, header)
         elif choice < 230:
             stream += script.some()
         elif choice < 245 and stream:

@@ -321,7 +321,7 @@ def test_an_empty_record_of_data_within_a_message(
     sealer: Any = writer.sealer
     header = bytes([DATA, 3, 3, 0, 17])
     nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
-    error = refusal(pair.server, begun + header + sealer._encrypt(nonce, bytes([DATA]), header))
+    error = refusal(pair.server, begun + header + sealer._cipher(nonce, bytes([DATA]), header))
     assert error.alert == Alert.UNEXPECTED_MESSAGE
 
 
@@ -331,7 +331,7 @@ def test_an_empty_handshake_record_later(client: ClientConfig, server: ServerCon
     sealer: Any = pair.client._writer.sealer
     header = bytes([DATA, 3, 3, 0, 17])
     nonce = (sealer._iv ^ sealer.sequence).to_bytes(12, "big")
-    sealed = sealer._encrypt(nonce, bytes([HANDSHAKE]), header)
+    sealed = sealer._cipher(nonce, bytes([HANDSHAKE]), header)
     error = refusal(pair.server, header + sealed)
     assert error.alert == Alert.UNEXPECTED_MESSAGE
 
