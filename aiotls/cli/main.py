@@ -14,6 +14,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, Truncated, UsageError
@@ -69,11 +70,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"aiotls: {clean(message)}\n  try: {self.prog} --help\n")
 
 
-def parser() -> Parser:
-    """The arguments of every command."""
-    # What is not asked for is not loaded.
+def load() -> tuple[ModuleType, ...]:
+    """The modules of the commands, which are not loaded before there is one to be run."""
     from . import bench, cert, check, connect, demo, doctor, explain, serve, tracing
 
+    return demo, connect, serve, tracing, cert, check, explain, bench, doctor
+
+
+def parser() -> Parser:
+    """The arguments of every command."""
     top = Parser(
         prog="aiotls",
         description="TLS for asyncio: see it work, talk to a server, serve.",
@@ -82,7 +87,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for module in (demo, connect, serve, tracing, cert, check, explain, bench, doctor):
+    for module in load():
         module.register(commands)
     return top
 
@@ -96,18 +101,9 @@ def _version() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     _open_standard_files()
-    top = parser()
+    options = argparse.Namespace()
     try:
-        options, unknown = top.parse_known_args(arguments)
-        if unknown:
-            _refuse(options, unknown)
-    except SystemExit as stop:  # argparse has said why
-        return stop.code if isinstance(stop.code, int) else USAGE
-    try:
-        if options.command is None:
-            top.print_help()
-            return USAGE
-        code: int = options.run(options)
+        code = _run(arguments, options)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -117,7 +113,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("AIOTLS_DEBUG"):
             raise
-        return _report(explain(error), options)
+        code = _report(explain(error), options)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_stdout()
+        return code
+
+
+def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
+    """Fills *options*, and does what they say."""
+    top = parser()
+    try:
+        _, unknown = top.parse_known_args(arguments, options)
+        if unknown:
+            _refuse(options, unknown)
+    except SystemExit as stop:  # argparse has said why, or has helped
+        return stop.code if isinstance(stop.code, int) else USAGE
+    if options.command is None:
+        top.print_help()
+        return USAGE
+    code: int = options.run(options)
+    return code
 
 
 def _refuse(options: argparse.Namespace, unknown: Sequence[str]) -> NoReturn:
@@ -129,8 +146,12 @@ def _refuse(options: argparse.Namespace, unknown: Sequence[str]) -> NoReturn:
 
 def _report(failure: Failure, options: argparse.Namespace) -> int:
     if getattr(options, "json", False):
-        print(json.dumps({"ok": False, "error": failure.message, "hint": failure.hint}))
-        return failure.code
+        try:
+            told = {"ok": False, "error": failure.message, "hint": failure.hint}
+            print(json.dumps(told), flush=True)
+            return failure.code
+        except OSError:
+            pass  # standard output is what has failed: the line below says so
     terminal = Terminal.of(sys.stderr)
     word = terminal.paint("aiotls:", "red", "bold")
     terminal.line(f"{word} {clean(failure.message)}")
@@ -158,9 +179,15 @@ def _open_standard_files() -> None:
 
 def _stdout_closed() -> int:
     """Whoever read the output has gone: nothing to say, and no one to say it to."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())  # or Python complains when it flushes at its end
+    _discard_stdout()
     return BROKEN_PIPE
+
+
+def _discard_stdout() -> None:
+    """What is left in its buffer goes nowhere, or Python complains when it flushes at its end."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
 
 
 def run_async(coroutine: Callable[[], Coroutine[Any, Any, int]]) -> int:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -329,14 +330,62 @@ def test_who_mistakes_an_option_is_shown_the_commands_own_help(aiotls: Run, comm
     assert f"try: aiotls {command} --help" in run.stderr
 
 
-def test_a_full_disk_is_no_failed_connection() -> None:
+@pytest.mark.parametrize("command", ["doctor", "doctor --json", "explain"])
+def test_a_full_disk_is_no_failed_connection(command: str) -> None:
     with open("/dev/full", "w") as full:
         run = subprocess.run(
-            [sys.executable, "-m", "aiotls", "doctor"], stdout=full, stderr=subprocess.PIPE,
+            [sys.executable, "-m", "aiotls", *command.split()], stdout=full, stderr=subprocess.PIPE,
             text=True, env=environment(), timeout=50, check=False,
         )  # fmt: skip
     assert run.returncode == FAILED
     assert run.stderr.startswith("aiotls: the output cannot be written: No space left")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "connect localhost:1 --json", "nope"])
+def test_a_full_disk_makes_no_traceback(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "aiotls", *command.split()], stdout=full,
+            stderr=subprocess.PIPE, text=True, env=environment(), timeout=50, check=False,
+        )  # fmt: skip
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+WATCHED = """
+import sys, builtins
+found, wanted = builtins.__import__, sys.argv[1]
+def notice(name, *rest, **named):
+    if name == wanted and "aiotls" in sys.modules:
+        print("loading", flush=True)
+        sys.stdin.read()
+    return found(name, *rest, **named)
+builtins.__import__ = notice
+import runpy
+sys.argv = ["aiotls", "doctor"]
+runpy.run_module("aiotls", run_name="__main__")
+"""
+"""A command that stops where it imports a module, to be interrupted there."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("module", ["argparse", "ipaddress", "asyncio"])
+def test_ctrl_c_while_modules_are_loaded_leaves_no_noise(module: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHED, module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=50)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert errors == ""
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
