@@ -77,7 +77,7 @@ def BIO_s_null() -> BIO_METHOD:
 
 
 def BIO_new(method: BIO_METHOD) -> BIO:
-    """A BIO of a kind."""
+    """A new BIO of a kind, such as BIO_s_mem()."""
     if not isinstance(method, BIO_METHOD):
         raise TypeError(f"a BIO_METHOD is expected, not {type(method).__name__}")
     return BIO(method)
@@ -191,7 +191,7 @@ def BIO_write_ex(bio: BIO | None, data: Readable | str | None, num: int) -> tupl
 
 
 def BIO_puts(bio: BIO | None, text: str | Readable) -> int:
-    """Writes a whole string."""
+    """Writes a whole text, without its end; how many bytes were taken, or -1."""
     if bio is None:
         ERR_raise(ERR_LIB_BIO, ERR_R_PASSED_NULL_PARAMETER)
         return -1
@@ -223,7 +223,7 @@ def BIO_gets(bio: BIO | None, buf: Writable, size: int) -> int:
 
 
 def BIO_get_flags(bio: BIO) -> int:
-    """All flags."""
+    """All BIO_FLAGS_* that are set, those of a retry among them."""
     return check_bio(bio).flags
 
 
@@ -233,12 +233,12 @@ def BIO_test_flags(bio: BIO, flags: int) -> int:
 
 
 def BIO_set_flags(bio: BIO, flags: int) -> None:
-    """Sets flags."""
+    """Sets BIO_FLAGS_* beside those that are set."""
     check_bio(bio).flags |= flags
 
 
 def BIO_clear_flags(bio: BIO, flags: int) -> None:
-    """Clears flags."""
+    """Clears these BIO_FLAGS_*, and leaves the others."""
     check_bio(bio).flags &= ~flags
 
 
@@ -273,7 +273,7 @@ def BIO_get_retry_flags(bio: BIO) -> int:
 
 
 def BIO_clear_retry_flags(bio: BIO) -> None:
-    """Clears them."""
+    """Forgets that the last call is to be repeated. BIO_should_retry(3)."""
     BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY)
 
 
@@ -298,7 +298,7 @@ def BIO_get_retry_reason(bio: BIO) -> int:
 
 
 def BIO_set_retry_reason(bio: BIO, reason: int) -> None:
-    """Says what that is."""
+    """Says why a call is to be repeated: one of BIO_RR_*. BIO_should_retry(3)."""
     check_bio(bio).retry_reason = reason
 
 
@@ -351,7 +351,7 @@ def BIO_get_close(bio: BIO) -> int:
 
 
 def BIO_set_close(bio: BIO, flag: int) -> int:
-    """Says so. Always 1."""
+    """BIO_CLOSE or BIO_NOCLOSE: what becomes of the source with the BIO. Always 1. BIO_ctrl(3)."""
     BIO_ctrl(bio, BIO_CTRL_SET_CLOSE, flag)
     return 1
 
@@ -385,7 +385,7 @@ def BIO_get_write_guarantee(bio: BIO) -> int:
 
 
 def BIO_ctrl_get_write_guarantee(bio: BIO) -> int:
-    """The same."""
+    """As BIO_get_write_guarantee: bytes that a write now takes. BIO_s_bio(3)."""
     return BIO_get_write_guarantee(bio)
 
 
@@ -395,7 +395,7 @@ def BIO_get_read_request(bio: BIO) -> int:
 
 
 def BIO_ctrl_get_read_request(bio: BIO) -> int:
-    """The same."""
+    """As BIO_get_read_request: bytes that the other end wanted to read. BIO_s_bio(3)."""
     return BIO_get_read_request(bio)
 
 
@@ -425,7 +425,7 @@ def BIO_method_type(bio: BIO) -> int:
 
 
 def BIO_method_name(bio: BIO) -> str:
-    """The name of its kind."""
+    """The name of the BIO's kind, such as "memory buffer"."""
     return check_bio(bio).method.name
 
 

@@ -21,7 +21,7 @@ def SSL_CTX_set_session_cache_mode(ctx: SSL_CTX, mode: int) -> int:
 
 
 def SSL_CTX_get_session_cache_mode(ctx: SSL_CTX) -> int:
-    """The mode."""
+    """The SSL_SESS_CACHE_* that are set. SSL_CTX_set_session_cache_mode(3)."""
     return check_ctx(ctx).session_cache_mode
 
 

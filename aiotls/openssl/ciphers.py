@@ -59,7 +59,7 @@ def SSL_CIPHER_get_version(cipher: SSL_CIPHER | None) -> str:
 
 
 def SSL_CIPHER_get_id(cipher: SSL_CIPHER) -> int:
-    """OpenSSL's number for it."""
+    """OpenSSL's number for a suite: its code point, with 0x03000000 above it."""
     return 0x03000000 | _check(cipher).suite.code
 
 
@@ -69,7 +69,7 @@ def SSL_CIPHER_get_protocol_id(cipher: SSL_CIPHER) -> int:
 
 
 def SSL_CIPHER_is_aead(cipher: SSL_CIPHER) -> int:
-    """1: all of them are."""
+    """Whether a suite is an AEAD: 1, as there are no others here."""
     _check(cipher)
     return 1
 

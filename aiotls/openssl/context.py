@@ -215,12 +215,12 @@ def SSL_CTX_set_ex_data(ctx: SSL_CTX, index: int, data: Any) -> int:
 
 
 def SSL_CTX_get_cert_store(ctx: SSL_CTX) -> X509_STORE:
-    """Its anchors."""
+    """The anchors by which peers are verified. SSL_CTX_set_cert_store(3)."""
     return check_ctx(ctx).cert_store
 
 
 def SSL_CTX_set_cert_store(ctx: SSL_CTX, store: X509_STORE) -> None:
-    """Other anchors."""
+    """Takes other anchors to verify peers by."""
     check_ctx(ctx).cert_store = store
 
 
@@ -233,7 +233,7 @@ def SSL_CTX_set_info_callback(ctx: SSL_CTX, callback: Callback) -> None:
 
 
 def SSL_CTX_get_info_callback(ctx: SSL_CTX) -> Callback:
-    """The callback."""
+    """What SSL_CTX_set_info_callback has set, or None."""
     return check_ctx(ctx).info_callback
 
 

@@ -243,7 +243,7 @@ _ALERTS = {
 
 
 def X509_verify_cert_error_string(code: int) -> str:
-    """A finding in words."""
+    """An X509_V_ERR_* in words. X509_STORE_CTX_get_error(3)."""
     return _TEXTS[code] if 0 <= code < len(_TEXTS) else "unknown certificate verification error"
 
 

@@ -259,13 +259,13 @@ def SSL_get0_verified_chain(ssl: SSL) -> list[x509.Certificate] | None:
 
 
 def SSL_get_certificate(ssl: SSL) -> x509.Certificate | None:
-    """One's own certificate."""
+    """The certificate that this side shows, or None. SSL_CTX_use_certificate(3)."""
     credentials = check_ssl(ssl).settings.credentials
     return credentials[-1].chain[0] if credentials and credentials[-1].chain else None
 
 
 def SSL_get_privatekey(ssl: SSL) -> Any:
-    """One's own key."""
+    """The key that this side signs with, or None. SSL_CTX_use_PrivateKey(3)."""
     credentials = check_ssl(ssl).settings.credentials
     return credentials[-1].key if credentials else None
 
@@ -276,7 +276,7 @@ def SSL_get_verify_result(ssl: SSL) -> int:
 
 
 def SSL_set_verify_result(ssl: SSL, result: int) -> None:
-    """Says what it found."""
+    """Overrides what verification has found: X509_V_OK or X509_V_ERR_*."""
     check_ssl(ssl).verify_result = check_int(result, "a result")
 
 
@@ -366,7 +366,7 @@ def SSL_get_session(ssl: SSL) -> SSL_SESSION | None:
 
 
 def SSL_get0_session(ssl: SSL) -> SSL_SESSION | None:
-    """The session."""
+    """The session of the connection, or None. SSL_get_session(3)."""
     return SSL_get_session(ssl)
 
 

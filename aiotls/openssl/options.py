@@ -71,7 +71,7 @@ def SSL_CTX_clear_options(ctx: SSL_CTX, options: int) -> int:
 
 
 def SSL_CTX_get_options(ctx: SSL_CTX) -> int:
-    """The options."""
+    """The SSL_OP_* that are set for new connections. SSL_CTX_set_options(3)."""
     return check_holder(ctx).settings.options
 
 
@@ -86,7 +86,7 @@ def SSL_CTX_clear_mode(ctx: SSL_CTX, mode: int) -> int:
 
 
 def SSL_CTX_get_mode(ctx: SSL_CTX) -> int:
-    """The modes."""
+    """The SSL_MODE_* that are set for new connections. SSL_CTX_set_mode(3)."""
     return check_holder(ctx).settings.mode
 
 
@@ -149,7 +149,7 @@ def SSL_clear_options(ssl: SSL, options: int) -> int:
 
 
 def SSL_get_options(ssl: SSL) -> int:
-    """The options."""
+    """The SSL_OP_* of this connection. SSL_CTX_set_options(3)."""
     return check_holder(ssl).settings.options
 
 
@@ -164,7 +164,7 @@ def SSL_clear_mode(ssl: SSL, mode: int) -> int:
 
 
 def SSL_get_mode(ssl: SSL) -> int:
-    """The modes."""
+    """The SSL_MODE_* of this connection. SSL_CTX_set_mode(3)."""
     return check_holder(ssl).settings.mode
 
 

@@ -225,7 +225,7 @@ def SSL_SESSION_is_resumable(session: SSL_SESSION) -> int:
 
 
 def SSL_SESSION_has_ticket(session: SSL_SESSION) -> int:
-    """1 where it has a ticket."""
+    """1 for a session that has a ticket, else 0."""
     kept = check_session(session).session
     return int(kept is not None and bool(kept.ticket))
 
@@ -403,7 +403,7 @@ def SSL_SESSION_get_max_early_data(session: SSL_SESSION) -> int:
 
 
 def SSL_SESSION_get0_peer(session: SSL_SESSION) -> x509.Certificate | None:
-    """The peer's certificate."""
+    """The peer's certificate of the session's full handshake, or None."""
     peer = check_session(session).peer
     return peer.certificate if peer is not None and peer.chain else None
 

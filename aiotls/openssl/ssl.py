@@ -154,12 +154,12 @@ def SSL_set_bio(ssl: SSL, rbio: BIO | None, wbio: BIO | None) -> None:
 
 
 def SSL_get_rbio(ssl: SSL) -> BIO | None:
-    """What is read from."""
+    """The BIO that records are read from, or None."""
     return check_ssl(ssl).rbio
 
 
 def SSL_get_wbio(ssl: SSL) -> BIO | None:
-    """What is written to."""
+    """The BIO that records are written to, or None. SSL_get_rbio(3)."""
     return check_ssl(ssl).wbio
 
 

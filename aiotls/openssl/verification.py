@@ -338,7 +338,7 @@ def X509_STORE_CTX_get0_cert(ctx: X509_STORE_CTX) -> x509.Certificate:
 
 
 def X509_STORE_CTX_get0_untrusted(ctx: X509_STORE_CTX) -> Chain:
-    """What the peer sent."""
+    """The certificates that the peer sent, its own first."""
     return list(_check(ctx).untrusted)
 
 
