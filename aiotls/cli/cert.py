@@ -25,8 +25,8 @@ from ..trace.text import clean
 from ..trust import TrustStore, parse_certificate
 from . import report
 from .authority import Authority, alternative_names
-from .connect import Target, add_target, close, make_config, open_link, parse_target
-from .main import OK, UNVERIFIED, USAGE, Failure, run_async
+from .connect import Target, add_target, close, make_config, open_link, parse_target, read_trust
+from .main import OK, UNVERIFIED, USAGE, Failure, in_options, run_async
 from .terminal import Terminal
 
 CA_DAYS, LEAF_DAYS = 3650.0, 90.0
@@ -302,13 +302,14 @@ def run_check(options: argparse.Namespace) -> int:
     if options.days_left < 0:
         raise Failure("--days-left is a number of days, 0 or more", code=USAGE)
     target = parse_target(options)
-    trust = TrustStore.from_files(cafile=options.cafile) if options.cafile else TrustStore.system()
+    trust = read_trust(options.cafile) if options.cafile else TrustStore.system()
     sent = fetch_chain(options)
     chain = [parse_certificate(der) for der in sent]
     if not chain:
         raise Failure("the server showed no certificate", code=UNVERIFIED)
     now = datetime.datetime.now(datetime.UTC)
     failure: CertificateError | None = None
+    hint: str | None = None
     path: list[x509.Certificate] = chain
     try:
         path = trust.verify_server(
@@ -316,6 +317,7 @@ def run_check(options: argparse.Namespace) -> int:
         )
     except CertificateError as error:
         failure = error
+        hint = in_options(error.hint) if error.hint else None
     left = min(report.days_left(certificate, now.timestamp()) for certificate in path)
     late = failure is None and left < options.days_left
     ok = failure is None and not late
@@ -326,7 +328,7 @@ def run_check(options: argparse.Namespace) -> int:
             "name": target.name,
             "days_left": left,
             "error": str(failure) if failure else None,
-            "hint": failure.hint if failure else None,
+            "hint": hint,
             "chain": [report.certificate_facts(c, now.timestamp()) for c in path],
         }
         print(json.dumps(told, indent=2))
@@ -345,8 +347,8 @@ def run_check(options: argparse.Namespace) -> int:
     bad = None if failure is None else failing_link(chain, failure.verify_code, now.timestamp())
     for line in draw_chain(terminal, path, now.timestamp(), bad, trusted=failure is None):
         terminal.line(line)
-    if failure is not None and failure.hint:
-        terminal.line("hint: " + clean(failure.hint, 1000))
+    if hint is not None:
+        terminal.line("hint: " + clean(hint, 1000))
     return OK if ok else UNVERIFIED
 
 

@@ -205,12 +205,21 @@ def make_config(options: argparse.Namespace) -> ClientConfig:
     if options.keylog is not None:
         changes["key_log"] = KeyLogFile(options.keylog)
     return ClientConfig(
-        trust=TrustStore.from_files(cafile=options.cafile) if options.cafile else None,
+        trust=read_trust(options.cafile) if options.cafile else None,
         identity=Identity.from_files(options.cert, options.key) if options.cert else None,
         alpn_protocols=options.alpn,
         dangerous_disable_verification=options.insecure,
         **changes,
     )
+
+
+def read_trust(path: str) -> TrustStore:
+    """The authorities of a file that was named: whose they are is its owner's to say.
+
+    They are one's own more often than public ones, and what ``openssl req -x509`` makes has no key
+    usage, which public ones must have.
+    """
+    return TrustStore.from_files(cafile=path, profile="private-pki")
 
 
 def read_ech(text: str) -> bytes:

@@ -63,15 +63,17 @@ def key_of(certificate: x509.Certificate) -> str:
 
 
 def days_left(certificate: x509.Certificate, now: float) -> int:
-    """Whole days until a certificate expires; negative when it has."""
+    """Whole days until a certificate expires; when it has, -1 on the first day since, and so on."""
     end = certificate.not_valid_after_utc.timestamp()
     return int((end - now) // 86_400)
 
 
 def in_days(days: int) -> str:
-    """``61 days left``, ``expired 3 days ago``."""
+    """``61 days left``, ``expired 3 days ago``; *days* as :func:`days_left` counts them."""
+    if days == -1:
+        return "expired less than a day ago"
     if days < 0:
-        return f"expired {-days} day{'s' * (days != -1)} ago"
+        return f"expired {-days - 1} day{'s' * (days != -2)} ago"
     if days == 0:
         return "less than a day left"
     return f"{days} day{'s' * (days != 1)} left"

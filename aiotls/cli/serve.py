@@ -28,11 +28,10 @@ from ..errors import TLSError
 from ..identity import Identity
 from ..streams import start_server
 from ..trace.text import clean
-from ..trust import TrustStore
 from . import http
 from .authority import alternative_names
 from .cert import LEAF_DAYS, the_authority, trust_lines
-from .connect import split_target
+from .connect import read_trust, split_target
 from .main import OK, USAGE, Failure, run_async
 from .terminal import Terminal
 from .workers import Place, Workers, check_count
@@ -114,7 +113,7 @@ def make_config(options: argparse.Namespace) -> ServerConfig:
     if options.key and len(options.key) != len(options.cert):
         raise Failure("give one --key for each --cert, or none", code=USAGE)
     # What these two say may be refused, before anything is made or said.
-    trust = TrustStore.from_files(cafile=options.client_ca) if options.client_ca else None
+    trust = read_trust(options.client_ca) if options.client_ca else None
     for name in options.alpn:
         known_alpn_name(name)
     automatic = "auto" in options.cert

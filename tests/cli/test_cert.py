@@ -14,9 +14,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from aiotls import CertificateError, TrustStore
+from aiotls.cli import report
 from aiotls.cli.authority import Authority
 from aiotls.cli.cert import draw_chain, failing_link
+from aiotls.cli.connect import read_trust
 from aiotls.cli.terminal import Terminal
+from tests import certificates
 
 from .conftest import Files, Run, Served, environment
 
@@ -145,6 +149,34 @@ def test_a_server_with_a_certificate_of_its_own_making(aiotls: Run, tmp_path: Pa
         process.communicate()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verified"] is True
+
+
+def test_what_openssl_makes_an_authority_is_one(tmp_path: Path) -> None:
+    """``openssl req -x509`` writes no key usage, which public authorities must have."""
+    root = certificates.authority("one's own", usage=None)
+    leaf = certificates.leaf("localhost", issuer=root)
+    named = tmp_path / "root.pem"
+    named.write_bytes(root.pem)
+    moment = certificates.NOW
+    assert read_trust(str(named)).verify_server(leaf.chain, "localhost", now=moment)
+    with pytest.raises(CertificateError, match="key usage"):
+        TrustStore.from_files(named).verify_server(leaf.chain, "localhost", now=moment)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (90_000, "1 day left"),
+        (3600, "less than a day left"),
+        (-3600, "expired less than a day ago"),
+        (-90_000, "expired 1 day ago"),
+        (-180_000, "expired 2 days ago"),
+    ],
+)
+def test_days_are_counted_from_the_end(seconds: int, said: str) -> None:
+    certificate = Authority.create().certificate
+    end = certificate.not_valid_after_utc.timestamp()
+    assert report.in_days(report.days_left(certificate, end - seconds)) == said
 
 
 def test_connect_resumes(aiotls: Run, serve: Serve, files: Files) -> None:
