@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from ..enums import ProtocolVersion
-from ..sessions import MAX_LIFETIME, MemorySessionCache, Session
+from ..sessions import MAX_LIFETIME, MemorySessionCache, MemorySessionStore, Session
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -72,6 +72,22 @@ class SSLSession:
     def belongs_to(self, context: object) -> bool:
         """Whether it was made with *context*."""
         return self._context() is context
+
+
+class ServerSessions(MemorySessionStore):
+    """The sessions that a server keeps itself, as OP_NO_TICKET asks for.
+
+    A number is good for one connection in TLS 1.3 alone, as with OpenSSL: a client of TLS 1.2 gets
+    no new one when it resumes (RFC 5246, section 7.3).
+    """
+
+    def take(self, number: bytes) -> bytes | None:
+        """The state; in TLS 1.3 it is removed."""
+        with self._lock:
+            until, state = self._states.get(number, (0.0, b""))
+        if until > self._clock() and Session.decode(state).version == ProtocolVersion.TLSv1_2:
+            return state
+        return super().take(number)
 
 
 class SessionSlot(MemorySessionCache):

@@ -28,10 +28,11 @@ from ..enums import CipherSuite, NamedGroup, ProtocolVersion
 from ..errors import UsageError
 from ..identity import Identity
 from ..keylog import KeyLogFile
-from ..sessions import MemorySessionStore, TicketKeyRing
+from ..sessions import TicketKeyRing
 from .anchors import Anchors
 from .errors import failure, refusal
 from .hooks import _unasked
+from .sessions import ServerSessions
 from .verification import ContextTrust
 
 PskAnswer = tuple[str | None, bytes]
@@ -63,7 +64,7 @@ class Settings:
         self.post_handshake_auth = False
         self.tickets = 2
         self.ticket_keys = TicketKeyRing()
-        self.session_store = MemorySessionStore()
+        self.session_store = ServerSessions()
         self.psk_client: Callable[[str | None], PskAnswer] | None = None
         self.psk_server: Callable[[str | None], bytes] | None = None
         self._lock = threading.Lock()

@@ -146,6 +146,23 @@ def test_each_option_that_acts_is_seen_to(files: Files) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("version", [None, TLS12], ids=["", "TLS 1.2"])
+def test_a_session_that_the_server_keeps_is_resumed_again(
+    engine: str, version: Any, files: Files
+) -> None:
+    """OP_NO_TICKET: more than once, by the number that it has, or by that of the next."""
+    client, server = client_context(engine, files), server_context(engine, files)
+    server.options |= ssl.OP_NO_TICKET
+    if version is not None:
+        client.maximum_version = version
+    session, pairs = None, []  # OpenSSL forgets the session of a connection that goes unclosed
+    for _ in range(4):
+        pairs.append(Taped(client, server, session).shake_hands())
+        session = pairs[-1].client.session
+    assert [pair.client.session_reused for pair in pairs] == [False, True, True, True]
+
+
+@BOTH
 def test_options_that_have_no_name_are_kept(engine: str, files: Files) -> None:
     """OpenSSL has more of them than the module; none makes anything weaker here."""
     client, server = client_context(engine, files), server_context(engine, files)
