@@ -23,7 +23,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2em auto;
        color: #1d2329; background: #fff }
 h1 { font-size: 1.4em } h2 { font-size: 1.05em; margin: 1.6em 0 .3em }
 p, td, th { color: #444c56 } div { overflow-x: auto }
-svg { width: 100%; min-width: 600px; height: auto }
+svg { width: 100%; min-width: 820px; height: auto }
 text { font: 12px system-ui, sans-serif; fill: currentColor } .dim { fill: #5c6670 }
 .dim { paint-order: stroke; stroke: #fff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
@@ -36,6 +36,7 @@ text { font: 12px system-ui, sans-serif; fill: currentColor } .dim { fill: #5c66
 def draw(result: dict[str, Any]) -> str:
     """The page for one run."""
     machine = result["machine"]
+    rounds = "1 round" if result["rounds"] == 1 else f"{result['rounds']} rounds"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width'>",
@@ -44,7 +45,7 @@ def draw(result: dict[str, Any]) -> str:
         f"<p>{escape(result['when'])}; {escape(machine['processor'])}, "
         f"{machine['processors']} processors; Python {machine['python']}, "
         f"{escape(machine['openssl'])}; TLS {result['version']}, {result['suite']}, X25519, ECDSA "
-        f"P-256. CPU time of client and server together, medians of {result['rounds']} rounds in "
+        f"P-256. CPU time of client and server together, medians of {rounds} in "
         "which the stacks took turns; shorter is better. In brackets: the quartiles of the "
         "ratio to <b>ssl</b> on the same loop. Dashed: the goal for aiotls.</p>",
     ]
