@@ -24,6 +24,7 @@ from ..trust import TrustStore
 from ..trust.certificates import (
     CERTIFICATE_LABELS,
     UNREADABLE,
+    UNREADABLE_NAME,
     find_extension,
     not_pem_hint,
     pem_blocks,
@@ -218,12 +219,12 @@ class Anchors:
 
     def _issuer(self, certificate: x509.Certificate) -> x509.Certificate | None:
         for candidate in self.certificates.values():
-            if candidate.subject == certificate.issuer:
-                try:
+            try:
+                if candidate.subject == certificate.issuer:
                     certificate.verify_directly_issued_by(candidate)
-                except (ValueError, TypeError, InvalidSignature):
-                    continue
-                return candidate
+                    return candidate
+            except (*UNREADABLE_NAME, InvalidSignature):
+                continue
         return None
 
     # -- telling -------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
     """Whether subject and issuer are the same name (RFC 5280, section 3.2)."""
     try:
         return certificate.subject == certificate.issuer
-    except ValueError:
+    except UNREADABLE_NAME:
         return False
 
 

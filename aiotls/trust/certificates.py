@@ -31,6 +31,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 UNREADABLE = (ValueError, x509.InvalidVersion)
 """What the library raises for a certificate that is none: the second is no ValueError."""
 
+UNREADABLE_NAME = (ValueError, TypeError)
+"""The same for a name, which is only read when it is asked for: TypeError for a string of bits in
+an attribute that has none, and the other way round."""
+
 
 def parse_certificate(der: bytes) -> x509.Certificate:
     """A peer's certificate, parsed. The last few hundred are remembered.
@@ -152,7 +156,7 @@ def title(certificate: x509.Certificate, *, issuer: bool = False) -> str:
             for attribute in name.get_attributes_for_oid(oid):
                 return f'"{printable(str(attribute.value))}"'
         text = name.rfc4514_string()
-    except ValueError:
+    except UNREADABLE_NAME:
         return "a certificate with an unreadable name"
     if text:
         return f'"{printable(text)}"'
@@ -177,7 +181,7 @@ def common_names(certificate: x509.Certificate) -> list[str]:
     """The subject's common names, which no longer count as host names (RFC 9525, section 2)."""
     try:
         attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except UNREADABLE_NAME:
         return []
     return [str(attribute.value) for attribute in attributes]
 

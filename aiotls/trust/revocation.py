@@ -16,7 +16,15 @@ from cryptography.x509.oid import ExtensionOID
 
 from ..enums import Alert
 from ..errors import CertificateError, UsageError
-from .certificates import UNREADABLE, title
+from .certificates import UNREADABLE, UNREADABLE_NAME, title
+
+UNREADABLE_LIST = (
+    *UNREADABLE,
+    *UNREADABLE_NAME,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a list, or a part of one, that is none."""
 
 
 class RevocationLists:
@@ -27,9 +35,13 @@ class RevocationLists:
         for item in lists:
             try:
                 parsed = x509.load_der_x509_crl(item) if isinstance(item, bytes) else item
-            except UNREADABLE as error:
+                issuer = parsed.issuer
+                # The library reads these when they are asked for, and for a certificate that is
+                # being verified it would be too late to say that the list is none.
+                _ = parsed.extensions, parsed.last_update_utc, parsed.next_update_utc
+            except UNREADABLE_LIST as error:
                 raise UsageError(f"a revocation list cannot be read: {error}") from error
-            self._by_issuer.setdefault(parsed.issuer, []).append(parsed)
+            self._by_issuer.setdefault(issuer, []).append(parsed)
 
     @classmethod
     def from_pem(cls, data: bytes | str) -> RevocationLists:
@@ -41,7 +53,7 @@ class RevocationLists:
             raise UsageError("no '-----BEGIN X509 CRL-----' in the PEM")
         try:
             return cls([x509.load_pem_x509_crl(block) for block in blocks])
-        except ValueError as error:
+        except UNREADABLE_LIST as error:
             raise UsageError(f"a revocation list cannot be read: {error}") from error
 
     def __len__(self) -> int:

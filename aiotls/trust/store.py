@@ -22,6 +22,7 @@ from . import refusal, system
 from .certificates import (
     CERTIFICATE_LABELS,
     UNREADABLE,
+    UNREADABLE_NAME,
     not_pem_hint,
     parse_certificate,
     pem_blocks,
@@ -224,7 +225,7 @@ class TrustStore:
         for certificate in self.certificates:
             try:
                 index.setdefault(certificate.subject, []).append(certificate)
-            except ValueError:
+            except UNREADABLE_NAME:
                 continue  # a name that cannot be read is nobody's issuer
         return index
 

@@ -143,6 +143,28 @@ def test_lists_are_read_from_pem() -> None:
         RevocationLists([b"nothing"])
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0603550403 0c", "0603550403 03"),  # the issuer's name, as a string of bits
+        ("0603550403 0c", "0603550403 30"),
+        ("0603551d14 04", "0603551d14 03"),  # an extension that is none
+    ],
+)
+def test_a_list_is_read_whole_when_it_is_given(old: str, new: str) -> None:
+    """Not when a certificate is to be verified, and with no error but one's own."""
+    builder = x509.CertificateRevocationListBuilder(MIDDLE.certificate.subject, NOW, NOW + HOUR)
+    signed = builder.add_extension(x509.CRLNumber(1), critical=False).sign(
+        MIDDLE.key, hashes.SHA256()
+    )
+    good = signed.public_bytes(Encoding.DER)
+    RevocationLists([good])
+    bad = good.replace(bytes.fromhex(old), bytes.fromhex(new))
+    assert bad != good
+    with pytest.raises(UsageError):
+        RevocationLists([bad])
+
+
 @pytest.mark.parametrize("revoked", [True, False])
 def test_both_roles_look(client: ClientConfig, revoked: bool) -> None:
     lists = RevocationLists(

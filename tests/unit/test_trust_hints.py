@@ -6,10 +6,17 @@ import datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiotls.errors import CertificateError
 from aiotls.trust import TrustStore
-from aiotls.trust.certificates import describe_key, describe_span, describe_time, printable
+from aiotls.trust.certificates import (
+    describe_key,
+    describe_span,
+    describe_time,
+    printable,
+    title,
+)
 from tests.certificates import (
     CLIENT,
     DAY,
@@ -20,6 +27,7 @@ from tests.certificates import (
     intermediate,
     key,
     leaf,
+    with_odd_name,
 )
 
 CLOCK = datetime.datetime(2026, 11, 23, 4, 20, tzinfo=datetime.UTC)
@@ -247,3 +255,17 @@ def test_kinds_of_keys(kind: str, text: str) -> None:
 def test_long_text_is_cut() -> None:
     assert printable("a" * 200) == "a" * 100 + "…"
     assert printable("a" * 100) == "a" * 100
+
+
+def test_a_subject_that_is_no_name_keeps_nobody_from_the_reason() -> None:
+    """The library reads no name with a string of bits in it, and raises TypeError for that."""
+    root = authority()
+    odd = with_odd_name(leaf("localhost", common_name="localhost"), root)
+    with pytest.raises(TypeError):
+        _ = odd.subject
+    chain = [odd.public_bytes(Encoding.DER)]
+    assert len(root.trust.verify_server(chain, "localhost", now=NOW)) == 2
+    with pytest.raises(CertificateError, match="Hostname mismatch"):
+        root.trust.verify_server(chain, "other.example", now=NOW)
+    assert title(odd) == "a certificate with an unreadable name"
+    assert TrustStore([odd]).by_subject == {}
