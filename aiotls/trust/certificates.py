@@ -31,9 +31,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 UNREADABLE = (ValueError, x509.InvalidVersion)
 """What the library raises for a certificate that is none: the second is no ValueError."""
 
-UNREADABLE_NAME = (ValueError, TypeError)
+UNREADABLE_NAME = (ValueError, TypeError, KeyError)
 """The same for a name, which is only read when it is asked for: TypeError for a string of bits in
-an attribute that has none, and the other way round."""
+an attribute that has none, and the other way round; KeyError for what is no string."""
 
 
 def parse_certificate(der: bytes) -> x509.Certificate:

@@ -148,6 +148,7 @@ def test_lists_are_read_from_pem() -> None:
     [
         ("0603550403 0c", "0603550403 03"),  # the issuer's name, as a string of bits
         ("0603550403 0c", "0603550403 30"),
+        ("0603550403 0c", "0603550403 00"),
         ("0603551d14 04", "0603551d14 03"),  # an extension that is none
     ],
 )
