@@ -14,13 +14,15 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
 from cryptography.x509 import ocsp
 
 from aiotls import Identity, TLSConnection
 from aiotls.compression import ALGORITHMS, compress
+from aiotls.crypto import groups
+from aiotls.delegation import DelegatedCredential
 from aiotls.ech import ECHKeys
-from aiotls.enums import GREASE_VALUES, ExtensionType
+from aiotls.enums import GREASE_VALUES, ExtensionType, NamedGroup, SignatureScheme
 from aiotls.handshake.ech import Sealed
 from aiotls.identity import LocalSigner
 from aiotls.wire import extensions as ext
@@ -102,6 +104,29 @@ AFTERWARDS = {
     "change-cipher-spec": bytes([3, 1, 1]),
 }
 """What a hostile side does when the handshake is over."""
+
+
+REFUSALS = {
+    "smtp": (
+        b"554 no\r\n",
+        b"220 mail\r\n250-mail\r\n250 SIZE\r\n",
+        b"220-a\r\n220 b\r\n502 ?\r\n",
+    ),
+    "imap": (b"* BYE no\r\n", b"* OK [CAPABILITY IMAP4] imap\r\n* text\r\na1 BAD no\r\n"),
+    "pop3": (b"-ERR no\r\n", b"+OK pop\r\n-ERR no\r\n", b"+OK pop\r\n+OK go\r\ninjected\r\n"),
+    "ftp": (b"220-a\r\nb\r\n220 ftp\r\n534 no\r\n", b"421 busy\r\n"),
+    "postgres": (b"N", b"E\0\0\0\x08no\0\0", b"?"),
+    "ldap": (
+        bytes.fromhex("300c02010178070a013504000400"),
+        bytes.fromhex("30840000000c02010178070a010004000400"),
+        bytes.fromhex("300c02010164070a010004000400"),
+    ),
+    "xmpp": (
+        b"<stream:stream><stream:features></stream:features>",
+        b"<stream:features><starttls/></stream:features><failure/></stream:stream>",
+    ),
+}
+"""What a server says that does not come to TLS."""
 
 
 def messages() -> Iterator[tuple[str, bool, bytes]]:
@@ -187,6 +212,8 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     yield "tickets", "ticket", b"\1" + session.ticket
     for index, (name, answer) in enumerate(targets.ANSWERS.items()):
         yield "starttls", name, bytes([index, 255]) + answer
+        for number, refusal in enumerate(REFUSALS[name]):
+            yield "starttls", f"{name}-refused-{number}", bytes([index, 255]) + refusal
     for index in range(len(EXTENSIONS)):
         yield "extensions", f"row-{index}", bytes([index, 0, 2, 0, 0])
     body = Certificate(b"", tuple(map(CertificateEntry, server.chain))).encode()[4:]
@@ -215,7 +242,27 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     ]
     inner = replace(outer, session_id=b"", extensions=Extensions.build(rows))
     yield "ech", "inner", b"\3" + inner.encode()[4:] + bytes(8)
-    yield "peers_values", "share", bytes([0]) + bytes(range(32))
+    for index, group in enumerate(NamedGroup):
+        if group not in groups.GROUPS:
+            continue
+        share = groups.generate(group).share
+        yield "peers_values", f"share-{group.name.lower()}", bytes([0, index]) + share
+        answer, _ = groups.respond(group, share)
+        yield "peers_values", f"answer-{group.name.lower()}", bytes([1, index]) + answer
+    assert isinstance(server.signer, LocalSigner)
+    scheme = SignatureScheme.ecdsa_secp256r1_sha256
+    signature = server.signer.sign(b"data", scheme)
+    schemes = list(SignatureScheme)
+    for version in (0, 1):
+        for index, other in enumerate(schemes):
+            if version == 0 or other == scheme:
+                name = f"signature-{other.name.lower()}" + "-of-tls12" * (1 - version)
+                yield "peers_values", name, bytes([2, index, version]) + signature
+    spki = server.certificate.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    credential = DelegatedCredential(86_400, scheme, spki, scheme, signature)
+    yield "peers_values", "credential", b"\3" + credential.encode()
 
 
 def _references(kinds: list[int]) -> bytes:
