@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 
 from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, Truncated, UsageError
 from ..trace.text import clean
-from .terminal import Terminal
+from .terminal import MIN_WIDTH, Terminal, fold
 
 OK, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -82,7 +83,7 @@ def parser() -> Parser:
     top = Parser(
         prog="aiotls",
         description="TLS for asyncio: see it work, talk to a server, serve.",
-        epilog=EXIT_CODES,
+        epilog=_exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=_version())
@@ -90,6 +91,11 @@ def parser() -> Parser:
     for module in load():
         module.register(commands)
     return top
+
+
+def _exit_codes() -> str:
+    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) - 2  # as argparse has it
+    return "\n".join(part for line in EXIT_CODES.splitlines() for part in fold(line, width))
 
 
 def _version() -> str:

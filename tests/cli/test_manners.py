@@ -392,3 +392,10 @@ def test_ctrl_c_while_modules_are_loaded_leaves_no_noise(module: str) -> None:
 def test_help_fits_a_terminal(aiotls: Run, command: str) -> None:
     run = aiotls(*command.split(), "--help", COLUMNS="80")
     assert all(len(line) <= 80 for line in run.stdout.splitlines())
+
+
+def test_the_exit_codes_fit_a_narrow_terminal(aiotls: Run) -> None:
+    _, found, codes = aiotls("--help", COLUMNS="40").stdout.partition("exit codes:\n")
+    assert found
+    assert len(codes.splitlines()) > 4
+    assert all(len(line) <= 40 for line in codes.splitlines())
