@@ -700,13 +700,14 @@ class TLSConnection:
         """Says that no more data will follow (RFC 8446, section 6.1). A second call does nothing.
 
         Reading goes on. In the middle of a handshake, before data may flow, it is user_canceled and
-        close_notify.
+        close_notify; before it has begun there is nothing to cancel.
         """
         if self.close_notify_sent or self.error is not None:
             return
         channel = self._channel
         flows = channel is not None and (channel.may_write or channel.early_room > 0)
-        if self._result is None and not flows:
+        begun = self._driven or self._coroutine is not None
+        if self._result is None and not flows and begun:
             self._send_alert(AlertLevel.WARNING, Alert.USER_CANCELED)
         self._send_alert(AlertLevel.WARNING, Alert.CLOSE_NOTIFY)
         self.close_notify_sent = True

@@ -440,12 +440,15 @@ async def _proxy(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_carry(reader, behind_writer))
             tasks.create_task(_carry(behind_reader, writer))
-    except* OSError as group:
+    except ExceptionGroup as group:  # what except* raises would be another group
+        if group.split(OSError)[1] is not None:
+            raise
         # What one side has cut off must not look complete to the other: to the client no
         # close_notify, to the backend a RST and no FIN.
         writer.transport.abort()
         sock = behind_writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        with contextlib.suppress(OSError):  # it is closed where the backend has cut it
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         behind_writer.transport.abort()
         raise ConnectionError(str(group.exceptions[0])) from None
     finally:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,7 @@ def mariadb(files: Files) -> Iterator[int]:
     install, server = program("mariadb-install-db"), program("mariadbd")
     user = "mysql" if os.geteuid() == 0 else None
     directory = Path(tempfile.mkdtemp(prefix="aiotls-mariadb-"))
+    environment = {**os.environ, "TMPDIR": str(directory)}  # it has to be its user's
     try:
         certificate, key = split(files, "server", directory)
         if user is not None:
@@ -189,13 +191,15 @@ def mariadb(files: Files) -> Iterator[int]:
             stderr=subprocess.DEVNULL,
             user=user,
             cwd=directory,
+            env=environment,
         )
         port = free_port()
         command = [server, "--no-defaults", *data, f"--port={port}", "--bind-address=127.0.0.1"]
         command += [f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}"]
         command += [f"--ssl-cert={certificate}", f"--ssl-key={key}", "--skip-name-resolve"]
         command += ["--require-secure-transport=ON", "--innodb-flush-log-at-trx-commit=0"]
-        with running(command, port, user=user, cwd=directory, stderr=subprocess.DEVNULL):
+        options: dict[str, Any] = {"user": user, "cwd": directory, "env": environment}
+        with running(command, port, stderr=subprocess.DEVNULL, **options):
             yield port
     finally:
         shutil.rmtree(directory)

@@ -605,3 +605,14 @@ def test_the_quick_way_asks_for_another_key_in_time(pair13: Pair) -> None:
     assert server.take_record(client.seal(b"more")) is None
     assert client._writer.sealer is not before
     assert server.read() == b"more"
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_an_end_before_the_beginning(client: ClientConfig, server: ServerConfig, side: str) -> None:
+    """There is no handshake to cancel yet (RFC 8446, section 6.1): close_notify alone."""
+    ends = {"client": TLSConnection(client, "localhost"), "server": TLSConnection(server)}
+    ends[side].send_close_notify()
+    other = ends["server" if side == "client" else "client"]
+    other.data_to_send()
+    with pytest.raises(Truncated, match="close_notify"):
+        other.receive_data(ends[side].data_to_send())
