@@ -13,6 +13,8 @@ import gc
 import ssl
 import sys
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -25,9 +27,9 @@ def inject() -> None:
     """Has ``ssl.SSLContext(…)`` and all that calls it return :class:`aiotls.ssl.SSLContext`.
 
     Call it first, before libraries are imported: some make contexts when they are, and those
-    stay OpenSSL's. A RuntimeWarning says who has them. A class that inherits from
-    ``ssl.SSLContext`` is left alone. A second call does nothing; neither does one whose warning is
-    made an exception.
+    stay what they are. So do those of a class that inherits from ``ssl.SSLContext``. A
+    RuntimeWarning names both. A second call does nothing; neither does one whose warning is made an
+    exception.
     """
     if is_injected():
         return
@@ -36,6 +38,13 @@ def inject() -> None:
             "aiotls.ssl.inject() comes too late for contexts of the standard library's ssl that "
             f"have been made already: {', '.join(late)}. They go on with OpenSSL. Call inject() "
             "before importing what makes them.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if others := sorted(_names_of_heirs(ssl.SSLContext)):
+        warnings.warn(
+            "aiotls.ssl.inject() leaves alone what inherits from ssl.SSLContext; the contexts of "
+            f"these classes stay as they are: {', '.join(others)}.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -58,16 +67,19 @@ def holders_of_contexts() -> list[str]:
     a function's argument; and how many there are that nothing with a name keeps.
     """
     gc.collect()  # what nobody has any more is no one's
-    contexts = {id(made) for made in gc.get_objects() if type(made) is ssl.SSLContext}
+    contexts = {
+        id(made)
+        for made in gc.get_objects()
+        if isinstance(made, ssl.SSLContext) and not isinstance(made, SSLContext)
+    }
     found: dict[str, int] = {}
 
     def look(place: str, value: object) -> None:
         if id(value) in contexts:
             found[place] = id(value)
-        elif isinstance(value, FunctionType):
-            for default in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()):
-                if id(default) in contexts:
-                    found[f"{place}()"] = id(default)
+        for default in _bound_to(value):
+            if id(default) in contexts:
+                found[f"{place}()"] = id(default)
 
     for name, module in list(sys.modules.items()) if contexts else ():
         for attribute, value in list(getattr(module, "__dict__", {}).items()):
@@ -77,6 +89,28 @@ def holders_of_contexts() -> list[str]:
                     look(f"{name}.{attribute}.{part}", member)
     unnamed = len(contexts.difference(found.values()))
     return sorted(found) + ([f"{unnamed} elsewhere"] if unnamed else [])
+
+
+def _bound_to(value: object) -> Iterator[object]:
+    """What a function has in the defaults of its arguments, or a partial one was given."""
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    if isinstance(value, partial):
+        yield from value.args
+        yield from value.keywords.values()
+        value = value.func
+    if isinstance(value, FunctionType):
+        yield from value.__defaults__ or ()
+        yield from (value.__kwdefaults__ or {}).values()
+
+
+def _names_of_heirs(kind: type[ssl.SSLContext]) -> Iterator[str]:
+    for heir in kind.__subclasses__():
+        if issubclass(heir, SSLContext):
+            continue  # this package's own, and what inherits from it
+        if not issubclass(SSLContext, heir):
+            yield f"{heir.__module__}.{heir.__qualname__}"
+        yield from _names_of_heirs(heir)
 
 
 def _new(cls: type[ssl.SSLContext], *args: Any, **kwargs: Any) -> ssl.SSLContext:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 import aiotls
+import aiotls.ssl
 from tests import loops
 
 from .engines import CONTROL, OURS, PAIRINGS, Files, pairing_id
@@ -51,3 +53,19 @@ def pairing(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The engines of client and server."""
     pair: tuple[str, str] = request.param
     return pair
+
+
+@pytest.fixture
+def injected(engine: str) -> Iterator[str]:
+    """The process's contexts are this package's, for libraries that make their own."""
+    if engine != OURS:
+        yield engine
+        return
+    with warnings.catch_warnings():
+        # Other tests of this process have imported aiohttp, which made its contexts then.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        aiotls.ssl.inject()
+    try:
+        yield engine
+    finally:
+        aiotls.ssl.extract()

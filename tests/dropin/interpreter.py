@@ -1,10 +1,11 @@
 """Runs tests of the interpreter's own ``test`` package on this package's engine.
 
-    python interpreter.py substitute test.test_ssl      # import ssl  gives aiotls.ssl
-    python interpreter.py inject test.test_asyncio.test_ssl
+    python interpreter.py outcome.json substitute test.test_ssl     # import ssl gives aiotls.ssl
+    python interpreter.py outcome.json inject test.test_asyncio.test_ssl
 
-The outcome is the last line, as JSON: how many tests ran, and the ids of those that failed or were
-skipped, with what they said.
+The outcome goes into the file, as JSON: how many tests ran, and the ids of those that failed or
+were skipped, with what they said. (Standard output is not for it: threads that failed tests leave
+behind print whenever they like.)
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import os
 import sys
 import tempfile
 import unittest
+from pathlib import Path
 
 
-def main(how: str, names: list[str]) -> None:
-    """Runs the tests of the modules *names* and prints the outcome."""
+def main(outcome: Path, how: str, names: list[str]) -> None:
+    """Runs the tests of the modules *names* and writes the *outcome*."""
     import aiotls.ssl
 
     if how == "substitute":
@@ -40,18 +42,17 @@ def main(how: str, names: list[str]) -> None:
         for test, text in [*result.failures, *result.errors]
     }
     failed.update(dict.fromkeys((test.id() for test in result.unexpectedSuccesses), "succeeded"))
-    print(
+    outcome.write_text(
         json.dumps(
             {
                 "ran": result.testsRun,
                 "skipped": {t.id(): why for t, why in result.skipped},
                 "failed": failed,
             }
-        ),
-        flush=True,
+        )
     )
     os._exit(0)  # threads of failed tests are not waited for
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:])

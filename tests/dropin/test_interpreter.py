@@ -100,7 +100,7 @@ def suite_id(value: object) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("how", "names", "least"), SUITES, ids=suite_id)
-def test_the_interpreters_own_tests(how: str, names: list[str], least: int) -> None:
+def test_the_interpreters_own_tests(how: str, names: list[str], least: int, tmp_path: Path) -> None:
     missing = [name for name in names if not found(name)]
     if missing:
         package = "libpython{}.{}-testsuite".format(*sys.version_info)
@@ -115,7 +115,7 @@ def test_the_interpreters_own_tests(how: str, names: list[str], least: int) -> N
         "PYTHONPATH": str(root),
     }
     process = subprocess.run(
-        [sys.executable, str(script), how, *names],
+        [sys.executable, str(script), str(tmp_path / "outcome"), how, *names],
         env=environment,
         capture_output=True,
         text=True,
@@ -124,9 +124,11 @@ def test_the_interpreters_own_tests(how: str, names: list[str], least: int) -> N
         check=False,
     )
     try:
-        outcome = json.loads(process.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        pytest.fail(f"the tests came to no end:\n{process.stderr[-4000:]}")
+        outcome = json.loads((tmp_path / "outcome").read_text())
+    except (OSError, ValueError):
+        pytest.fail(
+            f"the tests came to no end, exit code {process.returncode}:\n{process.stderr[-4000:]}"
+        )
     assert outcome["ran"] >= least
     if names[0] in (SSL, "test.test_asyncio.test_ssl"):
         skipped = outcome["skipped"].items()

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import aiotls.ssl
+
 from . import services
-from .engines import Files, client_context, server_context
+from .engines import OURS, Files, client_context, server_context
 
 pytestmark = pytest.mark.interop
 
@@ -68,6 +70,23 @@ def test_paho(engine: str, files: Files, mqtt: int) -> None:
         client.loop_stop()
 
 
+def test_paho_makes_its_own_context(injected: str, files: Files, mqtt: int) -> None:
+    paho = pytest.importorskip("paho.mqtt.client")
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.tls_set(ca_certs=files.ca)
+    assert isinstance(client._ssl_context, aiotls.ssl.SSLContext) == (injected == OURS)
+    assert client._ssl_context.check_hostname
+    connected: queue.Queue[bool] = queue.Queue()
+    client.on_connect = lambda *arguments: connected.put(not arguments[3].is_failure)
+    client.connect("localhost", mqtt, keepalive=20)
+    client.loop_start()
+    try:
+        assert connected.get(timeout=20)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
 @paho_leaves_its_socket_open
 def test_paho_refuses_a_stranger(engine: str, files: Files, mqtt: int) -> None:
     paho = pytest.importorskip("paho.mqtt.client")
@@ -104,6 +123,16 @@ async def test_aiomqtt_refuses_a_stranger(engine: str, files: Files, mqtt: int) 
             pytest.fail("a stranger was trusted")
 
 
+@pytest.mark.asyncio
+async def test_aiomqtt_makes_its_own_context(injected: str, files: Files, mqtt: int) -> None:
+    aiomqtt = pytest.importorskip("aiomqtt")
+    parameters = aiomqtt.TLSParameters(ca_certs=files.ca)
+    async with aiomqtt.Client("localhost", mqtt, tls_params=parameters) as client:
+        made = client._client._ssl_context
+        assert isinstance(made, aiotls.ssl.SSLContext) == (injected == OURS)
+        await client.publish("garden", b"rose", qos=1)
+
+
 # -- NATS ------------------------------------------------------------------------------------------
 
 
@@ -132,6 +161,20 @@ async def test_nats(engine: str, files: Files, nats_port: int) -> None:
             assert message.data == BLOB[number:]
     finally:
         await connection.drain()
+
+
+@pytest.mark.asyncio
+async def test_nats_makes_its_own_context(
+    injected: str, files: Files, nats_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's roots, which are where the environment says."""
+    nats = pytest.importorskip("nats")
+    monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+    connection = await nats.connect(f"tls://localhost:{nats_port}", allow_reconnect=False)
+    view = connection._transport._io_writer.get_extra_info("ssl_object")
+    assert isinstance(view, aiotls.ssl.SSLObject) == (injected == OURS)
+    await connection.flush(20)
+    await connection.close()
 
 
 @pytest.mark.asyncio
@@ -177,6 +220,16 @@ async def test_aio_pika(engine: str, files: Files, amqp: int) -> None:
             message = await letters.get(timeout=20)
             assert message.body == BLOB[number:]
             await message.ack()
+
+
+@pytest.mark.asyncio
+async def test_aio_pika_makes_its_own_context(injected: str, files: Files, amqp: int) -> None:
+    """In a thread of its own, by the address's parameters."""
+    aio_pika = pytest.importorskip("aio_pika")
+    address = f"amqps://guest:guest@localhost:{amqp}/?cafile={files.ca}"
+    async with await aio_pika.connect(address, timeout=20) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(exclusive=True)
 
 
 @pytest.mark.asyncio

@@ -12,7 +12,6 @@ import struct
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,23 +27,8 @@ from .engines import CONTROL, OURS, Files, client_context, server_context
 pytestmark = pytest.mark.interop
 
 
-@pytest.fixture
-def injected(engine: str) -> Iterator[str]:
-    """The process's contexts are this package's, for libraries that make their own."""
-    if engine != OURS:
-        yield engine
-        return
-    with warnings.catch_warnings():
-        # Other tests of this process have imported aiohttp, which made its contexts then.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        aiotls.ssl.inject()
-    try:
-        yield engine
-    finally:
-        aiotls.ssl.extract()
-
-
 EARLY_BIRD = """
+import functools
 import ssl
 
 context = ssl.create_default_context()
@@ -56,11 +40,16 @@ class Pool:
     def __init__(self, other=ssl.create_default_context()):
         self.other = other
 
+    @staticmethod
+    def made(other=ssl.create_default_context()):
+        return other
+
 
 def connect(*, context=ssl.create_default_context()):
     return context
 
 
+prepared = functools.partial(connect, context=ssl.create_default_context())
 hidden = [ssl.create_default_context()]
 """
 
@@ -72,9 +61,36 @@ def test_injecting_too_late_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setitem(sys.modules, "early_bird", importlib.import_module("early_bird"))
     with pytest.raises(RuntimeWarning, match=r"made already: .*[1-9]\d* elsewhere") as caught:
         aiotls.ssl.inject()
-    for place in ("context", "Pool.context", "Pool.__init__()", "connect()"):
+    for place in (
+        *("context", "Pool.context", "Pool.__init__()", "Pool.made()", "connect()", "prepared()"),
+    ):
         assert f"early_bird.{place}" in str(caught.value)
     assert type(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) is ssl.SSLContext
+
+
+def test_heirs_are_named() -> None:
+    """Of a class that inherits from ssl.SSLContext, contexts are what it makes of them."""
+    program = """
+import ssl, warnings, aiotls.ssl
+
+class Heir(ssl.SSLContext):
+    pass
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    kept = Heir(ssl.PROTOCOL_TLS_CLIENT) if %r else None
+    aiotls.ssl.inject()
+print(*[str(warning.message) for warning in caught], sep="\\n")
+assert not isinstance(Heir(ssl.PROTOCOL_TLS_CLIENT), aiotls.ssl.SSLContext)
+"""
+    repository = Path(aiotls.__file__).parents[1]
+    for kept in (True, False):
+        command = [sys.executable, "-c", program % kept]
+        output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=repository)
+        lines = output.stdout.strip().split("\n")
+        assert len(lines) == 1 + kept
+        assert lines[-1].endswith("stay as they are: __main__.Heir.")
+        assert not kept or "__main__.kept" in lines[0]
 
 
 def test_injecting_in_time_says_nothing() -> None:
