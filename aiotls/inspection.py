@@ -15,11 +15,13 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from .enums import ProtocolVersion
+from .trust.certificates import UNREADABLE_NAME
+from .trust.distinguished import read_name
 
 if TYPE_CHECKING:
     from .connection import TLSConnection
 
-RelativeNames = tuple[tuple[tuple[str, str], ...], ...]
+RelativeNames = tuple[tuple[tuple[str, str | bytes], ...], ...]
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _LONG_NAMES = {
@@ -128,7 +130,10 @@ class SSLView:
 
 
 def certificate_dict(certificate: x509.Certificate) -> dict[str, Any]:
-    """*certificate* in the form that SSLSocket.getpeercert() documents."""
+    """*certificate* in the form that SSLSocket.getpeercert() documents.
+
+    Raises ValueError where its names are none, or the extensions cannot be taken apart.
+    """
     return dict(_described(certificate))  # its values are tuples and strings
 
 
@@ -137,8 +142,8 @@ def _described(certificate: x509.Certificate) -> dict[str, Any]:
     """The event loops ask for this in each connection, whoever may want to know."""
     serial = f"{certificate.serial_number:X}"
     result: dict[str, Any] = {
-        "subject": _name(certificate.subject),
-        "issuer": _name(certificate.issuer),
+        "subject": _distinguished(certificate),
+        "issuer": _distinguished(certificate, issuer=True),
         "version": certificate.version.value + 1,
         "serialNumber": serial if len(serial) % 2 == 0 else "0" + serial,
         "notBefore": _time(certificate.not_valid_before_utc),
@@ -166,7 +171,7 @@ def _described(certificate: x509.Certificate) -> dict[str, Any]:
 def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, ValueError):  # ValueError: an extension that does not parse
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, *UNREADABLE_NAME):
         return None
 
 
@@ -175,6 +180,16 @@ def _name(name: x509.Name) -> RelativeNames:
         tuple((_label(attribute.oid), str(attribute.value)) for attribute in relative)
         for relative in name.rdns
     )
+
+
+def _distinguished(certificate: x509.Certificate, *, issuer: bool = False) -> RelativeNames:
+    try:
+        return _name(certificate.issuer if issuer else certificate.subject)
+    except UNREADABLE_NAME:
+        return tuple(
+            tuple((_label(kind), value) for kind, value in relative)
+            for relative in read_name(certificate, issuer=issuer)
+        )
 
 
 def _label(oid: x509.ObjectIdentifier) -> str:

@@ -322,12 +322,16 @@ def _with_pss_key(certificate: x509.Certificate, signing_key: Any) -> x509.Certi
     return x509.load_der_x509_certificate(_sequence(signed + algorithm + bits))
 
 
-def with_odd_name(issued: Issued, signer: Issued) -> x509.Certificate:
-    """The same certificate with its subject's common name, the last in it, as a string of bits,
-    which the library reads no name from; signed anew by an authority with an ECDSA key."""
+def with_odd_name(
+    issued: Issued, signer: Issued, tag: int = 3, start: bytes = b"\0"
+) -> x509.Certificate:
+    """The same certificate with its subject's common name, the last in it, as something else than
+    it was, which begins with other bytes; signed anew by an authority with an ECDSA key. Of a
+    string of bits, as which it is left alone, the library reads no name."""
     signed = bytearray(issued.certificate.tbs_certificate_bytes)
     at = signed.rindex(bytes.fromhex("0603550403"))
-    signed[at + 5], signed[at + 7] = 3, 0
+    signed[at + 5] = tag
+    signed[at + 7 : at + 7 + len(start)] = start
     signature = signer.key.sign(bytes(signed), ec.ECDSA(_hash_for(signer.key)))
     algorithm = _children(_content(issued.certificate.public_bytes(Encoding.DER)))[1]
     bits = b"\x03" + _length(len(signature) + 1) + b"\0" + signature

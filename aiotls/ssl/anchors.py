@@ -30,7 +30,7 @@ from ..trust.certificates import (
     pem_blocks,
     to_der,
 )
-from .errors import failure, make
+from .errors import failure, make, refusal
 
 LONGEST_PATH = 8
 _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
@@ -241,7 +241,15 @@ class Anchors:
     def authorities(self, binary_form: bool) -> list[Any]:
         """What SSLContext.get_ca_certs() returns."""
         chosen = [pair for pair in self.certificates.items() if is_authority(pair[1])]
-        return [der if binary_form else certificate_dict(c) for der, c in chosen]
+        return [der if binary_form else describe(c) for der, c in chosen]
+
+
+def describe(certificate: x509.Certificate) -> dict[str, Any]:
+    """A certificate as getpeercert() has it; SSLError where its names are none, as there."""
+    try:
+        return certificate_dict(certificate)
+    except ValueError as error:
+        raise refusal(f"a certificate cannot be described: {error}") from error
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

@@ -22,9 +22,10 @@ from ..connection import TLSConnection
 from ..crypto.aead import MAX_PLAINTEXT
 from ..enums import NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import TLSError, UsageError
-from ..inspection import certificate_dict, cipher_of, version_of
+from ..inspection import cipher_of, version_of
 from ..trust import parse_certificate
 from . import ciphers, errors
+from .anchors import describe
 from .hooks import Hooks
 from .sessions import SSLSession
 
@@ -60,7 +61,7 @@ class Certificate:
 
     def get_info(self) -> dict[str, Any]:
         """The certificate as ``getpeercert()`` describes it."""
-        return certificate_dict(parse_certificate(self._der))
+        return describe(parse_certificate(self._der))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self._der == other._der
@@ -203,7 +204,7 @@ class Engine:
             return peer.chain[0]
         if self.context.verify_mode == ssl.CERT_NONE:
             return {}
-        return certificate_dict(peer.certificate)
+        return describe(peer.certificate)
 
     def get_unverified_chain(self) -> list[Certificate] | None:
         """The certificates as the peer sent them."""

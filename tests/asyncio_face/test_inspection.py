@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -14,8 +15,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiotls.inspection import certificate_dict
+from aiotls.ssl.engine import Certificate
+from aiotls.trust.distinguished import parse_name
+from tests import certificates
 
 from . import pki
 
@@ -117,3 +123,60 @@ def test_a_certificate_is_shown_as_openssl_shows_it(
     shown: x509.Certificate, tmp_path: Path
 ) -> None:
     assert certificate_dict(shown) == shown_by_openssl(shown, tmp_path)
+
+
+ODD_NAMES = {
+    "bits": (0x03, b"\0"),
+    "Latin-1 in a TeletexString": (0x14, "Füße".encode("latin-1")),
+    "UTF-16": (0x1E, "Füße".encode("utf-16-be")),
+    "NumericString": (0x12, b"letters"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_names_that_the_library_does_not_read(odd: tuple[int, bytes], tmp_path: Path) -> None:
+    issued = certificates.leaf("localhost", common_name="localhost.")
+    shown = certificates.with_odd_name(issued, certificates.authority(), *odd)
+    assert certificate_dict(shown) == shown_by_openssl(shown, tmp_path)
+
+
+def test_a_name_that_is_none(tmp_path: Path) -> None:
+    """SSLError in both: a list is no string."""
+    issued = certificates.leaf("localhost", common_name="localhost.")
+    shown = certificates.with_odd_name(issued, certificates.authority(), 0x30, b"\x02\x08")
+    with pytest.raises(ssl.SSLError):
+        shown_by_openssl(shown, tmp_path)
+    with pytest.raises(ssl.SSLError, match=r"cannot be described: .* in place of a string"):
+        Certificate(shown.public_bytes(Encoding.DER)).get_info()
+
+
+NAMES = st.lists(
+    st.tuples(
+        st.sampled_from([NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.USER_ID]),
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    ).map(lambda pair: x509.NameAttribute(*pair)),
+    max_size=5,
+).map(x509.Name)
+
+
+@given(NAMES)
+def test_names_are_read_as_the_library_reads_them(name: x509.Name) -> None:
+    read = [[(a.oid, a.value) for a in relative] for relative in name.rdns]
+    assert parse_name(name.public_bytes()) == read
+
+
+@given(NAMES, st.data())
+def test_a_damaged_name_is_a_value_error(name: x509.Name, data: st.DataObject) -> None:
+    der = bytearray(name.public_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ValueError):
+        parse_name(bytes(der[: data.draw(st.integers(0, len(der)))]))
+
+
+def test_a_long_name_is_read_in_linear_time() -> None:
+    """A certificate may be a hundred kilobytes of name."""
+    relative = bytes.fromhex("310a30080603550403 0c0161")
+    content = relative * 10_000
+    name = b"\x30\x83" + len(content).to_bytes(3, "big") + content
+    assert parse_name(name) == [[(NameOID.COMMON_NAME, "a")]] * 10_000
