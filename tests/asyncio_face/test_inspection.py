@@ -138,6 +138,7 @@ def test_names_that_the_library_does_not_read(odd: tuple[int, bytes], tmp_path: 
     issued = certificates.leaf("localhost", common_name="localhost.")
     shown = certificates.with_odd_name(issued, certificates.authority(), *odd)
     assert certificate_dict(shown) == shown_by_openssl(shown, tmp_path)
+    assert repr(Certificate(shown.public_bytes(Encoding.DER))).startswith("<Certificate ")
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:

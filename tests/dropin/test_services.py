@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import aiotls
 import aiotls.ssl
+from tests import certificates
+from tests.unit.test_revocation import revocation_list
 
 from . import services
 from .engines import CONTROL, OURS, Files, client_context, server_context
@@ -175,6 +178,33 @@ async def test_asyncpg_makes_its_own_context(injected: str, files: Files, postgr
     await connection.close()
     with pytest.raises(ssl.SSLCertVerificationError):
         await asyncpg.connect(f"{address}&sslrootcert={files.stranger}")
+
+
+@pytest.mark.asyncio
+async def test_asyncpg_checks_for_revocation(
+    injected: str,
+    files: Files,
+    postgresql: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``sslcrl``, and the keys in a log."""
+    asyncpg = pytest.importorskip("asyncpg")
+    log = tmp_path / "keys"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    issuer = certificates.authority()
+    server = certificates.leaf("localhost", "127.0.0.1", purposes=(certificates.SERVER,))
+    address = (
+        f"postgresql://tester@localhost:{postgresql}/postgres?sslmode=verify-full"
+        f"&sslrootcert={files.ca}&sslcrl={tmp_path / 'crl'}"
+    )
+    (tmp_path / "crl").write_bytes(revocation_list(issuer).public_bytes(Encoding.PEM))
+    connection = await asyncpg.connect(address)
+    await connection.close()
+    assert "CLIENT_TRAFFIC_SECRET_0" in log.read_text()
+    (tmp_path / "crl").write_bytes(revocation_list(issuer, server).public_bytes(Encoding.PEM))
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate revoked"):
+        await asyncpg.connect(address)
 
 
 # -- Redis -----------------------------------------------------------------------------------------
