@@ -69,7 +69,9 @@ class CertificateError(ProtocolError):
     """The peer's certificate, or the name in it, was refused.
 
     *verify_code* and *verify_message* are those of OpenSSL's X509_V_ERR_… where there is a
-    counterpart (X509_STORE_CTX_get_error(3)).
+    counterpart (X509_STORE_CTX_get_error(3)). *verify_depth* says which certificate it is about,
+    as X509_STORE_CTX_get_error_depth(3) does: 0 is the peer's own, 1 that of its issuer, and so on.
+    Where an issuer is missing it is the certificate whose issuer that would be.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class CertificateError(ProtocolError):
         *,
         verify_code: int = 1,
         verify_message: str = "",
+        verify_depth: int = 0,
         hint: str | None = None,
     ) -> None:
         super().__init__(alert, message, reason="CERTIFICATE_VERIFY_FAILED", hint=hint)
         self.verify_code = verify_code
         self.verify_message = verify_message or message
+        self.verify_depth = verify_depth
 
 
 class ECHRejected(ProtocolError):

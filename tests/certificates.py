@@ -118,6 +118,12 @@ class Issued:
         return TrustStore([self.path[-1].certificate])
 
 
+UNKNOWN: tuple[x509.ExtensionType, bool] = (
+    x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00"),
+    True,
+)
+"""A critical extension that nobody knows."""
+
 CA_USAGE = ("key_cert_sign", "crl_sign")
 
 
@@ -159,6 +165,8 @@ def authority(
     permitted: tuple[str, ...] = (),
     excluded: tuple[str, ...] = (),
     identifier: bool = True,
+    critical_constraints: bool = True,
+    critical_unknown: bool = False,
     begins: datetime.datetime = NOW - 10 * DAY,
     ends: datetime.datetime = NOW + 30 * DAY,
 ) -> Issued:
@@ -166,7 +174,7 @@ def authority(
     private_key = key(key_kind, number or sum(name.encode()))
     extensions: list[tuple[x509.ExtensionType, bool]] = []
     if ca is not None:
-        extensions.append((x509.BasicConstraints(ca, path_length), True))
+        extensions.append((x509.BasicConstraints(ca, path_length), critical_constraints))
     if usage is not None:
         extensions.append((_key_usage(usage), True))
     if purposes:
@@ -182,6 +190,8 @@ def authority(
         extensions.append((x509.SubjectKeyIdentifier.from_public_key(public), False))
         if issuer is not None:
             extensions.append((_authority_key_identifier(issuer), False))
+    if critical_unknown:
+        extensions.append(UNKNOWN)
     return issue(name, private_key, issuer, extensions, begins, ends)
 
 
@@ -236,8 +246,7 @@ def leaf(
         access = x509.AuthorityInformationAccess([x509.AccessDescription(method, location)])
         extensions.append((access, False))
     if critical_unknown:
-        oid = x509.ObjectIdentifier("1.3.6.1.4.1.55555.1")
-        extensions.append((x509.UnrecognizedExtension(oid, b"\x05\x00"), True))
+        extensions.append(UNKNOWN)
     issued = issue(common_name or names[0], private_key, issuer, extensions, begins, ends)
     if key_kind == "rsa-pss":
         certificate = _with_pss_key(issued.certificate, issuer.key if issuer else private_key)

@@ -12,20 +12,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..config import ClientConfig
-from ..errors import CertificateError
+from ..errors import CertificateError, TLSError
+from ..handshake.auth import Peer
 from ..trace.text import clean
-from ..trust import TrustStore, parse_certificate
+from ..trust import TrustStore, check_staple, parse_certificate
+from ..trust.refusal import Question, find_path
 from . import report
 from .authority import Authority, alternative_names
-from .connect import Target, add_target, close, make_config, open_link, parse_target, read_trust
+from .connect import add_target, close, make_config, open_link, parse_target, read_trust
 from .main import OK, UNVERIFIED, USAGE, Failure, in_options, run_async
 from .terminal import Terminal
 
@@ -277,24 +278,38 @@ def _from_file(path: str) -> list[bytes]:
 
 def fetch_chain(options: argparse.Namespace) -> list[bytes]:
     """The certificates that a server shows, whether they hold or not."""
+    return list(_look(options).chain)
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a server shows to anyone who asks."""
+
+    chain: tuple[bytes, ...] = ()
+    staple: bytes | None = None
+
+    def take(self, peer: Peer) -> None:
+        """A hook for :attr:`.ClientConfig.verify` that believes everything."""
+        self.chain, self.staple = tuple(peer.chain), peer.staple
+
+
+def _look(options: argparse.Namespace) -> Shown:
     target = parse_target(options)
-    config = make_config(options).replace(dangerous_disable_verification=True)
-    chain: list[bytes] = []
+    shown = Shown()
+    config = make_config(options).replace(dangerous_disable_verification=True, verify=shown.take)
 
     async def fetch() -> int:
-        chain.extend(await show_of(target, config))
+        try:
+            link = await open_link(target, config)
+        except (TLSError, ConnectionError):
+            if not shown.chain:
+                raise
+            return OK  # who wants the client's certificate has shown its own by then
+        await close(link)
         return OK
 
     run_async(fetch)
-    return chain
-
-
-async def show_of(target: Target, config: ClientConfig) -> Sequence[bytes]:
-    """The chain that *target* shows to an unverifying client."""
-    link = await open_link(target, config)
-    peer = link.connection.peer
-    await close(link)
-    return peer.chain if peer is not None else ()
+    return shown
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -303,100 +318,122 @@ def run_check(options: argparse.Namespace) -> int:
         raise Failure("--days-left is a number of days, 0 or more", code=USAGE)
     target = parse_target(options)
     trust = read_trust(options.cafile) if options.cafile else TrustStore.system()
-    sent = fetch_chain(options)
-    chain = [parse_certificate(der) for der in sent]
-    if not chain:
+    shown = _look(options)
+    if not shown.chain:
         raise Failure("the server showed no certificate", code=UNVERIFIED)
-    now = datetime.datetime.now(datetime.UTC)
-    failure: CertificateError | None = None
-    hint: str | None = None
-    path: list[x509.Certificate] = chain
-    try:
-        path = trust.verify_server(
-            [c.public_bytes(Encoding.DER) for c in chain], target.name, now=now
-        )
-    except CertificateError as error:
-        failure = error
-        hint = in_options(error.hint) if error.hint else None
-    left = min(report.days_left(certificate, now.timestamp()) for certificate in path)
-    late = failure is None and left < options.days_left
-    ok = failure is None and not late
+    judged = judge(shown, trust, target.name, datetime.datetime.now(datetime.UTC))
+    late = judged.failure is None and judged.days_left < options.days_left
+    ok = judged.failure is None and not late
+    failure, hint = judged.failure, judged.hint
     if options.json:
         told = {
             "ok": ok,
             "host": target.host,
             "name": target.name,
-            "days_left": left,
+            "days_left": judged.days_left,
             "error": str(failure) if failure else None,
             "hint": hint,
-            "chain": [report.certificate_facts(c, now.timestamp()) for c in path],
+            "failing": judged.mark,
+            "chain": [report.certificate_facts(c, judged.now) for c in judged.path],
+            "unused": [report.certificate_facts(c, judged.now) for c in judged.unused],
         }
         print(json.dumps(told, indent=2))
         return OK if ok else UNVERIFIED
     terminal = Terminal.of(sys.stdout)
+    left = report.in_days(judged.days_left)
     if failure is not None:
-        terminal.line(
-            terminal.paint("NOT VERIFIED", "red", "bold") + f"  {target.label}: {failure}"
-        )
+        word = terminal.paint("NOT VERIFIED", "red", "bold")
+        terminal.line(f"{word}  {target.label}: {failure}")
     elif late:
         word = terminal.paint("TOO LATE", "red", "bold")
-        terminal.line(f"{word}  {target.label}: {report.in_days(left)}, not {options.days_left}")
+        terminal.line(f"{word}  {target.label}: {left}, not {options.days_left}")
     else:
         word = terminal.paint("OK", "green", "bold")
-        terminal.line(f"{word}  {target.label} is verified; {report.in_days(left)}")
-    bad = None if failure is None else failing_link(chain, failure.verify_code, now.timestamp())
-    for line in draw_chain(terminal, path, now.timestamp(), bad, trusted=failure is None):
+        terminal.line(f"{word}  {target.label} is verified; {left}")
+    for line in draw_chain(terminal, judged):
         terminal.line(line)
     if hint is not None:
         terminal.line("hint: " + clean(hint, 1000))
     return OK if ok else UNVERIFIED
 
 
-_EXPIRED, _NOT_YET_VALID = 10, 9
-_NAME_CODES = (62, 63, 64)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A chain, put in order, and what was found to be wrong with it."""
+
+    path: list[x509.Certificate]
+    """From the server's certificate upwards, as far as issuers were found."""
+
+    unused: list[x509.Certificate]
+    """What was sent as well, and has no place in the path."""
+
+    trusted: bool
+    """Whether the last of the path is an anchor."""
+
+    failure: CertificateError | None
+    mark: int | None
+    """Which of the path has failed; ``len(path)`` is the issuer that is missing behind the last."""
+
+    now: float
+
+    @property
+    def days_left(self) -> int:
+        """Days until the first of the path expires."""
+        return min(report.days_left(certificate, self.now) for certificate in self.path)
+
+    @property
+    def hint(self) -> str | None:
+        """What to do, in terms of the command line."""
+        if self.failure is None or self.failure.hint is None:
+            return None
+        return in_options(self.failure.hint)
 
 
-def failing_link(chain: Sequence[x509.Certificate], code: int, now: float) -> int:
-    """Which certificate of *chain* a verification stumbled over; *code* is OpenSSL's verify code.
-
-    ``len(chain)`` is the issuer that is missing behind the last.
-    """
-    if code in (_EXPIRED, _NOT_YET_VALID):
-        for number, certificate in enumerate(chain):
-            begin = certificate.not_valid_before_utc.timestamp()
-            if not begin <= now <= certificate.not_valid_after_utc.timestamp():
-                return number
-    if code in _NAME_CODES:
-        return 0
-    if code in (18, 19, 20, 21, 2, 27):  # self-signed, or the issuer is unknown
-        path = 0
-        while path + 1 < len(chain) and chain[path].issuer == chain[path + 1].subject:
-            path += 1
-        return path if chain[path].issuer == chain[path].subject else path + 1
-    return 0
+_NO_ISSUER = (2, 20, 21)
+"""OpenSSL's codes for an issuer that was not found."""
 
 
-def draw_chain(
-    terminal: Terminal,
-    chain: Sequence[x509.Certificate],
-    now: float,
-    bad: int | None,
-    *,
-    trusted: bool,
-) -> list[str]:
-    """The chain, leaf first, each issuer below what it has signed; the *bad* link is marked."""
+def judge(shown: Shown, trust: TrustStore, name: str, now: datetime.datetime) -> Judged:
+    """What :func:`run_check` has to say of a chain: as in a connection, and in which link."""
+    sent = [parse_certificate(der) for der in shown.chain]
+    failure: CertificateError | None = None
+    try:
+        path = trust.verify_server(shown.chain, name, now=now)
+        trusted = True
+        check_staple(shown.staple, path, now)
+    except CertificateError as error:
+        failure = error
+        found = find_path(Question(trust, sent, name, now, client=False))
+        path, trusted = found.certificates, found.anchored
+    mark = None
+    if failure is not None:
+        mark = failure.verify_depth + (failure.verify_code in _NO_ISSUER)
+    unused = [certificate for certificate in sent if certificate not in path]
+    return Judged(path, unused, trusted, failure, mark, now.timestamp())
+
+
+def draw_chain(terminal: Terminal, judged: Judged) -> list[str]:
+    """The chain, leaf first, each issuer below what it has signed; the failing link is marked."""
     branch = "\u2514\u2500 " if terminal.unicode else "`- "
+    here = terminal.paint("  <-- here", "red", "bold")
+    path = judged.path
     lines = []
-    for number, certificate in enumerate(chain):
-        days = report.days_left(certificate, now)
-        text = f"{report.short_name(certificate.subject)}: {report.key_of(certificate)}"
-        left = terminal.paint(report.in_days(days), *_urgency(days))
-        mark = terminal.paint("  <-- here", "red", "bold") if number == bad else ""
-        anchor = "  (trusted)" if trusted and number == len(chain) - 1 else ""
+    for number, certificate in enumerate(path):
+        anchor = "  (trusted)" if judged.trusted and number == len(path) - 1 else ""
+        mark = here if number == judged.mark else ""
         indent = "  " + "   " * (number - 1) + branch if number else "  "
-        lines.append(f"{indent}{text}, {left}{anchor}{mark}")
-    if bad is not None and bad >= len(chain):
-        issuer = report.short_name(chain[-1].issuer)
-        mark = terminal.paint("not found  <-- here", "red", "bold")
-        lines.append("  " + "   " * (len(chain) - 1) + branch + f"{issuer}: {mark}")
+        lines.append(indent + _draw(terminal, certificate, judged.now) + anchor + mark)
+    if judged.mark is not None and judged.mark >= len(path):
+        issuer = report.short_name(path[-1].issuer)
+        missing = terminal.paint("not found", "red", "bold")
+        lines.append("  " + "   " * (len(path) - 1) + branch + f"{issuer}: {missing}{here}")
+    if judged.unused and judged.failure is not None:
+        lines.append("  sent as well, and no part of it:")
+        lines += ["  " + _draw(terminal, one, judged.now) for one in judged.unused]
     return lines
+
+
+def _draw(terminal: Terminal, certificate: x509.Certificate, now: float) -> str:
+    days = report.days_left(certificate, now)
+    left = terminal.paint(report.in_days(days), *_urgency(days))
+    return f"{report.short_name(certificate.subject)}: {report.key_of(certificate)}, {left}"

@@ -27,7 +27,7 @@ from ..trace.text import clean
 from ..wire import extensions as ext
 from ..wire.messages import EncryptedExtensions
 from . import report
-from .connect import Target, add_target, close, make_config, open_link, parse_target
+from .connect import Asked, Target, add_target, close, make_config, open_link, parse_target
 from .main import FAILED, OK, UNVERIFIED, Failure, in_options, run_async
 from .terminal import Terminal
 
@@ -140,7 +140,7 @@ class _Probe:
         Who asks for the client's certificate has agreed to all else, and may then end the
         handshake because there is none: what is told is empty.
         """
-        asked = _Asked()
+        asked = Asked()
         try:
             link = await open_link(self._target, self._blind.replace(observer=asked, **changes))
         except TLSError:
@@ -187,7 +187,7 @@ class _Probe:
     async def _certificate(self) -> AsyncIterator[Finding]:
         now = self._config.clock()
         why = "Whoever stands in between can show a certificate that does not hold just as well."
-        asked = _Asked()
+        asked = Asked()
         insecure = self._config.dangerous_disable_verification
         try:
             link = await open_link(self._target, self._config.replace(observer=asked))
@@ -386,16 +386,6 @@ class _Probe:
             return Finding("ECH", BAD, f"the handshake with the keys of --ech fails: {error}")
         await close(link)
         return Finding("ECH", GOOD, "the server decrypts with the keys of --ech")
-
-
-class _Asked:
-    """An observer that notices whether the server asks for a client certificate."""
-
-    for_certificate = False
-
-    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
-        if not sent and kind == HandshakeType.CERTIFICATE_REQUEST:
-            self.for_certificate = True
 
 
 class _Kept:

@@ -23,7 +23,7 @@ from typing import Any
 from ..config import ClientConfig
 from ..connection import TLSConnection
 from ..endpoints import create_connection, start_tls
-from ..enums import ProtocolVersion
+from ..enums import HandshakeType, ProtocolVersion
 from ..errors import TLSError, UsageError
 from ..identity import Identity
 from ..keylog import KeyLogFile
@@ -240,6 +240,27 @@ def read_ech(text: str) -> bytes:
         ) from error
 
 
+class Asked:
+    """An observer that notices whether the server asks for a client certificate, and takes it.
+
+    A server of TLS 1.3 says what it thinks of the client's answer when the client's handshake is
+    over (RFC 8446, section 4.4.2.4); a ticket, which comes after that, says that it is content.
+    """
+
+    def __init__(self) -> None:
+        self.for_certificate = False
+        self.answered = asyncio.Event()
+
+    def message(self, sent: bool, kind: int, data: bytes, protected: bool) -> None:
+        """Called by the engine with each message of the handshake."""
+        if sent:
+            return
+        if kind == HandshakeType.CERTIFICATE_REQUEST:
+            self.for_certificate = True
+        elif kind == HandshakeType.NEW_SESSION_TICKET:
+            self.answered.set()
+
+
 @dataclasses.dataclass(slots=True)
 class Link:
     """An established connection, and how long it took."""
@@ -363,6 +384,8 @@ async def connect(
     """One connection, from the handshake to its end."""
     if options.resume or early is not None:
         await _fetch_session(target, config)
+    asked = Asked()
+    config = config.replace(observer=asked)
     if early is None:
         link = await open_link(target, config)
     else:
@@ -373,6 +396,7 @@ async def connect(
         if config.dangerous_disable_verification:
             reason = what_insecure_skipped(link.connection, target, config)
         if options.json:
+            await _hear_refusal(link, asked, options.linger)
             told |= {
                 "ok": reason is None,
                 "reason": reason,
@@ -383,10 +407,30 @@ async def connect(
             print(json.dumps(told, indent=2))
         else:
             _show(target, link, told, reason, options)
-            await pipe(link, options.linger, waits=bool(early))
+            await pipe(link, options.linger, waits=bool(early), asked=asked)
     finally:
         await close(link)
     return OK if reason is None else UNVERIFIED
+
+
+async def _hear_refusal(link: Link, asked: Asked, linger: float) -> None:
+    """Waits for what a server says to the client's certificate, or to there being none.
+
+    Raises AlertReceived where it refuses. Where it says nothing, *linger* seconds are enough.
+    """
+    agreed = link.connection.established
+    if not asked.for_certificate or agreed is None or agreed.version != ProtocolVersion.TLSv1_3:
+        return
+    reading = asyncio.ensure_future(link.reader.read(1))
+    answering = asyncio.ensure_future(asked.answered.wait())
+    done, waiting = await asyncio.wait(
+        (reading, answering), timeout=linger, return_when=asyncio.FIRST_COMPLETED
+    )
+    for future in waiting:
+        future.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    if reading in done:
+        reading.result()
 
 
 async def _fetch_session(target: Target, config: ClientConfig) -> None:
@@ -404,8 +448,8 @@ async def _fetch_session(target: Target, config: ClientConfig) -> None:
 def what_insecure_skipped(connection: TLSConnection, target: Target, config: ClientConfig) -> str:
     """Why the verification would have failed, or that no one looked."""
     peer = connection.peer
-    chain = () if peer is None else peer.chain
-    reason = report.why_unverified(chain, target.name, config.trust, config.clock())
+    chain, staple = ((), None) if peer is None else (peer.chain, peer.staple)
+    reason = report.why_unverified(chain, target.name, config.trust, config.clock(), staple)
     return reason or "--insecure was given, though its certificate is in order"
 
 
@@ -442,13 +486,14 @@ async def close(link: Link) -> None:
 # -- the pipe --------------------------------------------------------------------------------------
 
 
-async def pipe(link: Link, linger: float, waits: bool = False) -> None:
+async def pipe(link: Link, linger: float, waits: bool = False, asked: Asked | None = None) -> None:
     """Standard input to the server and the server to standard output, until one of them ends.
 
     When standard input ends the server may have more to say: this side half-closes after
     *linger* seconds of silence, as some servers drop a request whose sender has half-closed,
     and closes after the same time again. If nothing was sent there is nothing to wait for, unless
-    *waits*: something has been sent before.
+    *waits*: something has been sent before; or unless the server is yet to say whether it takes
+    the client's certificate, which it has *asked* for.
     """
     pump = _Input(link.writer)
     pump.start()
@@ -457,7 +502,8 @@ async def pipe(link: Link, linger: float, waits: bool = False) -> None:
     while True:
         waiting: float | None = None
         if pump.done.is_set():
-            waiting = linger if pump.sent or waits else min(linger, 0.3)
+            judging = asked is not None and asked.for_certificate and not asked.answered.is_set()
+            waiting = linger if pump.sent or waits or judging else min(linger, 0.3)
         data = await _read(link.reader, pump, waiting)
         if data is None:
             if not pump.done.is_set():

@@ -7,6 +7,7 @@ an exit code that scripts can use; never in a traceback, unless AIOTLS_DEBUG is 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import json
 import os
@@ -14,19 +15,25 @@ import re
 import shutil
 import socket
 import sys
+import textwrap
 from collections.abc import Callable, Coroutine, Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ..errors import AlertReceived, CertificateError, ProtocolError, TLSError, Truncated, UsageError
 from ..trace.text import clean
-from .terminal import MIN_WIDTH, Terminal, fold
+from .terminal import HANG, MIN_WIDTH, Terminal, fold
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 OK, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
 INTERRUPTED = 130
 """128 and SIGINT, as shells have it."""
 BROKEN_PIPE = 141
 """128 and SIGPIPE."""
+
+DESCRIPTION = "TLS for asyncio: see it work, talk to a server, serve."
 
 EXIT_CODES = """\
 exit codes:
@@ -64,11 +71,55 @@ class Failure(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors in the form of all the others."""
+    """argparse, with errors in the form of all the others, and help that fits the terminal."""
+
+    def format_usage(self) -> str:
+        """The usage alone."""
+        return _fit_usage(super().format_usage())
+
+    def format_help(self) -> str:
+        """All of the help: the usage ends at its first empty line."""
+        usage, gap, rest = super().format_help().partition("\n\n")
+        return _fit_usage(usage) + gap + rest
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Writes help or an error. argparse's own keeps to itself that the disk is full."""
+        try:
+            (file or sys.stderr).write(message)
+        except OSError:
+            if file is sys.stdout:
+                raise  # of standard error that cannot be written to, there is nowhere to tell
 
     def error(self, message: str) -> NoReturn:
         """One line, and where to read more."""
         self.exit(USAGE, f"aiotls: {clean(message)}\n  try: {self.prog} --help\n")
+
+
+def help_width() -> int:
+    """The columns that help may take; argparse leaves as many free."""
+    return max(MIN_WIDTH, shutil.get_terminal_size().columns) - 2
+
+
+USAGE_PART = re.compile(r"\(.*?\)+(?=\s|$)|\[.*?\]+(?=\s|$)|\S+")
+"""What must not be broken over two lines: ``[--cafile FILE]``."""
+
+
+def _fit_usage(text: str) -> str:
+    """Usage lines in the width of the terminal.
+
+    argparse puts every line of them under the first option, which leaves no room for long options
+    where the terminal is narrow.
+    """
+    width = help_width()
+    if all(len(line) <= width for line in text.splitlines()):
+        return text
+    lines = [""]
+    for part in USAGE_PART.findall(text):
+        if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
+            lines.append(" " * HANG + part)
+        else:
+            lines[-1] += (" " if lines[-1] else "") + part
+    return "\n".join(lines) + text[len(text.rstrip("\n")) :]
 
 
 def load() -> tuple[ModuleType, ...]:
@@ -82,8 +133,8 @@ def parser() -> Parser:
     """The arguments of every command."""
     top = Parser(
         prog="aiotls",
-        description="TLS for asyncio: see it work, talk to a server, serve.",
-        epilog=_exit_codes(),
+        description=textwrap.fill(DESCRIPTION, help_width()),
+        epilog=_folded(EXIT_CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=_version())
@@ -93,9 +144,9 @@ def parser() -> Parser:
     return top
 
 
-def _exit_codes() -> str:
-    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) - 2  # as argparse has it
-    return "\n".join(part for line in EXIT_CODES.splitlines() for part in fold(line, width))
+def _folded(text: str) -> str:
+    width = help_width()
+    return "\n".join(part for line in text.splitlines() for part in fold(line, width))
 
 
 def _version() -> str:
@@ -115,16 +166,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return _stdout_closed()
+        # Whoever read the output has gone: nothing to say, and no one to say it to.
+        return BROKEN_PIPE
     except Exception as error:
         if os.environ.get("AIOTLS_DEBUG"):
             raise
-        code = _report(explain(error), options)
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _discard_stdout()
-        return code
+        failure = explain(error)
+        with contextlib.suppress(OSError):  # the exit code is left to say it
+            _report(failure, options)
+        return failure.code
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _empty(stream)
 
 
 def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
@@ -150,12 +203,12 @@ def _refuse(options: argparse.Namespace, unknown: Sequence[str]) -> NoReturn:
     Parser(prog=prog).error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
-def _report(failure: Failure, options: argparse.Namespace) -> int:
+def _report(failure: Failure, options: argparse.Namespace) -> None:
     if getattr(options, "json", False):
         try:
             told = {"ok": False, "error": failure.message, "hint": failure.hint}
             print(json.dumps(told), flush=True)
-            return failure.code
+            return
         except OSError:
             pass  # standard output is what has failed: the line below says so
     terminal = Terminal.of(sys.stderr)
@@ -164,7 +217,6 @@ def _report(failure: Failure, options: argparse.Namespace) -> int:
     if failure.hint:
         terminal.line(f"  hint: {clean(failure.hint, 1000)}")
     terminal.flush()
-    return failure.code
 
 
 def _open_standard_files() -> None:
@@ -183,17 +235,17 @@ def _open_standard_files() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
-def _stdout_closed() -> int:
-    """Whoever read the output has gone: nothing to say, and no one to say it to."""
-    _discard_stdout()
-    return BROKEN_PIPE
-
-
-def _discard_stdout() -> None:
-    """What is left in its buffer goes nowhere, or Python complains when it flushes at its end."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
+def _empty(stream: TextIO) -> None:
+    """Writes what is left in the buffer. Where that fails it goes nowhere: Python would write it
+    once more at its end, complain, and put an exit code of its own in the place of ours.
+    """
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(ValueError):  # closed, or no file at all
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, stream.fileno())
+            os.close(devnull)
 
 
 def run_async(coroutine: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -249,6 +301,8 @@ def _explain_tls(error: TLSError) -> Failure:
 
 
 IN_OPTIONS = (
+    (r'TrustStore\.from_files\(\.\.\., profile="private-pki"\)', "--cafile"),
+    (r'TrustStore\.from_files\(("server\.pem"), profile="private-pki"\)', "--cafile server.pem"),
     (r'ClientConfig\(trust=TrustStore\.from_files\(("ca\.pem")\)\)', "--cafile ca.pem"),
     (r'server_hostname="([^"]*)"', r"--servername \1"),
     (r"server_hostname=(?!\w)", "--servername"),

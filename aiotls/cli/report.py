@@ -118,17 +118,21 @@ def is_post_quantum(group: int | None) -> bool:
 
 
 def why_unverified(
-    chain: Sequence[bytes], name: str | None, trust: TrustStore | None, now: float
+    chain: Sequence[bytes],
+    name: str | None,
+    trust: TrustStore | None,
+    now: float,
+    staple: bytes | None = None,
 ) -> str | None:
     """What verification says of a chain that was taken without; None if it is in order."""
-    from ..trust import TrustStore
+    from ..trust import TrustStore, check_staple
 
     if not chain:
         return "it showed no certificate"
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     try:
         store = trust if trust is not None else TrustStore.system()
-        store.verify_server(chain, name or "", now=moment)
+        check_staple(staple, store.verify_server(chain, name or "", now=moment), moment)
     except TLSError as error:
         return str(error)
     return None

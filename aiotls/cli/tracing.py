@@ -33,6 +33,9 @@ from .connect import (
 from .main import FAILED, OK, UNVERIFIED, Failure, explain, run_async
 from .terminal import Terminal
 
+JUDGING = 2.0
+"""Seconds that a server may take to refuse a client's certificate."""
+
 
 def register(commands: Any) -> None:
     """Declares the command's arguments."""
@@ -147,7 +150,7 @@ async def trace(target: Target, config: ClientConfig, options: argparse.Namespac
             await do_handshake(connection, stream)
             recorder.mark("application data may flow")
         cpu = time.thread_time() - cpu
-        await _listen(connection, stream, options.wait)
+        await _listen(connection, stream, options.wait, recorder)
     except (TLSError, Failure, OSError) as error:
         failure = explain(error)
         recorder.fail(failure.message)
@@ -270,6 +273,7 @@ class _Outcome:
         return self._told | {
             "ok": self.code == OK,
             "error": self._failure.message if self._failure is not None else None,
+            "hint": self._failure.hint if self._failure is not None else None,
             "reason": self._reason,
             "messages": [
                 {
@@ -286,15 +290,24 @@ class _Outcome:
         }
 
 
-async def _listen(connection: TLSConnection, stream: Tapped, seconds: float) -> None:
-    """Takes what comes after the handshake, then says goodbye."""
+async def _listen(
+    connection: TLSConnection, stream: Tapped, seconds: float, recorder: Recorder
+) -> None:
+    """Takes what comes after the handshake, then says goodbye.
+
+    A server that has asked for a client certificate is waited for longer, as what it thinks of the
+    answer comes only now (TLS 1.3).
+    """
+    asked = any(event.name == "CertificateRequest" for event in recorder.events)
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(max(seconds, 0.0)):
+        async with asyncio.timeout(max(seconds, JUDGING) if asked else seconds) as limit:
             while not connection.peer_closed:
                 data = await stream.receive()
                 if not data:
                     return
                 connection.receive_data(data)
+                limit.reschedule(loop.time() + seconds)
     except TimeoutError:
         pass
     connection.send_close_notify()

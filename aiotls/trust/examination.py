@@ -6,8 +6,7 @@ nobody knows comes before the dates of what it issued.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+import re
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,20 +18,10 @@ from cryptography.x509.oid import (
 )
 
 from ..enums import Alert
-from .certificates import (
-    alternative_names,
-    common_names,
-    describe_key,
-    describe_span,
-    describe_time,
-    find_extension,
-    printable,
-    title,
-)
-from .names import covers, parse_address
+from .certificates import describe_key, find_extension, printable, title
 from .refusal import Finding, Findings, Path, Question
+from .validity import SHOWN_NAMES, examine_constraints, examine_dates, examine_name
 
-SHOWN_NAMES = 5
 MAX_DEPTH = 8
 
 
@@ -43,14 +32,15 @@ def examine(question: Question, path: Path, verdict: str) -> Findings:
         *_broken_path(question, path),
         *_authorities(question, path),
         *_leaf(question, path),
-        *_constraints(question, path, verdict),
-        *_name(question, path),
-        *_dates(question, path),
+        *examine_constraints(question, path, verdict),
+        *examine_name(question, path),
+        *examine_dates(question, path),
     ):
         found = True
         yield finding
     if not found:
         yield from _strictness(question, path)
+        yield from _criticality(question, path, verdict)
 
 
 # -- the path --------------------------------------------------------------------------------------
@@ -65,6 +55,7 @@ def _broken_path(question: Question, path: Path) -> Findings:
                 "certificate chain too long",
                 f"There are {len(path.certificates) - 1} authorities between the "
                 f"{question.peer}'s certificate and the anchor; {MAX_DEPTH} are accepted.",
+                MAX_DEPTH + 1,
             )
         return
     if path.impostors:
@@ -89,6 +80,7 @@ def _impostor(question: Question, path: Path) -> Finding:
             f"{_describe_store(question)}, but with another key. It was probably made anew: "
             f"either your copy of its certificate is an old one, or the {question.peer}'s "
             "certificate is.",
+            path.top,
         )
     return Finding(
         Alert.BAD_CERTIFICATE,
@@ -96,6 +88,7 @@ def _impostor(question: Question, path: Path) -> Finding:
         "certificate signature failure",
         f"The signature on {title(path.last)} was not made by {name}, whose name it bears. The "
         f"{question.peer}'s owner must find out which of the two certificates is the wrong one.",
+        path.top,
     )
 
 
@@ -116,6 +109,7 @@ def _self_signed(question: Question, path: Path) -> Finding:
             19,
             "self-signed certificate in certificate chain",
             f"{path}, which is not in {store}. {_how_to_trust(question, title(path.last))}",
+            path.top,
         )
     fingerprint = path.leaf.fingerprint(hashes.SHA256()).hex(":")
     hint = (
@@ -151,13 +145,14 @@ def _unknown_issuer(question: Question, path: Path) -> Finding:
     trust = _how_to_trust(question, issuer)
     if path.last in question.store.intermediates:
         # Without X509_V_FLAG_PARTIAL_CHAIN OpenSSL says so of what it looked up itself.
-        return Finding(Alert.UNKNOWN_CA, 2, "unable to get issuer certificate", hint + trust)
+        text = "unable to get issuer certificate"
+        return Finding(Alert.UNKNOWN_CA, 2, text, hint + trust, path.top)
     if url is not None:
         # Who says where its issuer is to be found has an issuer that has to be sent.
         hint += f"An intermediate authority seems to be missing: {forgotten} {trust}"
     else:
         hint += f"{trust} If it is an intermediate authority that was not sent, {forgotten}"
-    return Finding(Alert.UNKNOWN_CA, 20, "unable to get local issuer certificate", hint)
+    return Finding(Alert.UNKNOWN_CA, 20, "unable to get local issuer certificate", hint, path.top)
 
 
 def _how_to_trust(question: Question, authority: str) -> str:
@@ -194,19 +189,21 @@ def _issuer_url(certificate: x509.Certificate) -> str | None:
 
 
 def _authorities(question: Question, path: Path) -> Findings:
-    for depth, authority in enumerate(path.certificates[1:]):
-        whose = (
-            "It is among your anchors: its owner must reissue it."
-            if authority in question.store
-            else f"The {question.peer} sent it: its owner must get a proper chain."
-        )
+    for depth, authority in enumerate(path.certificates[1:], 1):
+        whose = _who_mends(question, authority)
         if authority not in question.store and _is_weakly_signed(authority):
-            yield _weak_digest(authority, title(authority), whose)
-        yield from _authority_key(authority, whose)
-        yield from _may_issue(question, path, authority, depth, whose)
+            yield _weak_digest(authority, title(authority), whose, depth)
+        yield from _authority_key(authority, whose, depth)
+        yield from _may_issue(question, path, depth, whose)
 
 
-def _authority_key(authority: x509.Certificate, whose: str) -> Findings:
+def _who_mends(question: Question, authority: x509.Certificate) -> str:
+    if authority in question.store:
+        return "It is among your anchors: its owner must reissue it."
+    return f"The {question.peer} sent it: its owner must get a proper chain."
+
+
+def _authority_key(authority: x509.Certificate, whose: str, depth: int) -> Findings:
     key = authority.public_key()
     who = title(authority)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < 2048:
@@ -216,6 +213,7 @@ def _authority_key(authority: x509.Certificate, whose: str) -> Findings:
             "CA certificate key too weak",
             f"The authority {who} has {describe_key(key)}; 2048 are the least that is accepted. "
             f"{whose}",
+            depth,
         )
     elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         yield Finding(
@@ -226,6 +224,7 @@ def _authority_key(authority: x509.Certificate, whose: str) -> Findings:
             "authorities with ECDSA keys on P-256, P-384 or P-521, RSA keys and ML-DSA keys. Such "
             "a key is fine in the peer's own certificate: make the authority anew with P-256, and "
             "have it reissue what it has issued.",
+            depth,
         )
     elif not _is_accepted(key):
         yield Finding(
@@ -234,6 +233,7 @@ def _authority_key(authority: x509.Certificate, whose: str) -> Findings:
             "Cannot find certificate signature algorithm",
             f"The authority {who} has {describe_key(key)}, which is not accepted: ECDSA on P-256, "
             f"P-384 or P-521, RSA and ML-DSA are. {whose}",
+            depth,
         )
 
 
@@ -246,11 +246,10 @@ def _is_accepted(key: object) -> bool:
     )
 
 
-def _may_issue(
-    question: Question, path: Path, authority: x509.Certificate, depth: int, whose: str
-) -> Findings:
-    """Whether a certificate may issue others, and as many below it as *depth* says."""
-    who, below = title(authority), title(path.certificates[depth])
+def _may_issue(question: Question, path: Path, depth: int, whose: str) -> Findings:
+    """Whether the authority at *depth* may issue others, and as many as there are below it."""
+    authority = path.certificates[depth]
+    who, below, between = title(authority), title(path.certificates[depth - 1]), depth - 1
     basic = find_extension(authority, ExtensionOID.BASIC_CONSTRAINTS)
     if basic is None or not basic.value.ca:
         what = "no basic constraints" if basic is None else "CA:FALSE in its basic constraints"
@@ -259,8 +258,9 @@ def _may_issue(
             79,
             "invalid CA certificate",
             f"{who} issued {below} and has {what}: it is no authority. {whose}",
+            depth,
         )
-    elif basic.value.path_length is not None and depth > basic.value.path_length:
+    elif basic.value.path_length is not None and between > basic.value.path_length:
         # The verifier also counts those that RFC 5280, section 4.2.1.9 leaves out, the self-issued.
         allowed = basic.value.path_length
         yield Finding(
@@ -268,7 +268,8 @@ def _may_issue(
             25,
             "path length constraint exceeded",
             f"{who} allows {allowed or 'no'} authorit{'y' if allowed == 1 else 'ies'} below it, "
-            f"and there {'is' if depth == 1 else 'are'} {depth}: {path}. {whose}",
+            f"and there {'is' if between == 1 else 'are'} {between}: {path}. {whose}",
+            depth,
         )
     usage = find_extension(authority, ExtensionOID.KEY_USAGE)
     if usage is not None and not usage.value.key_cert_sign:
@@ -277,10 +278,11 @@ def _may_issue(
             32,
             "key usage does not include certificate signing",
             f"{who} issued {below}, and its key usage has no keyCertSign. {whose}",
+            depth,
         )
     purposes = find_extension(authority, ExtensionOID.EXTENDED_KEY_USAGE)
     if purposes is not None and not _is_for(question, purposes.value):
-        yield _wrong_purpose(question, f"The authority {who}", purposes.value, whose)
+        yield _wrong_purpose(question, f"The authority {who}", purposes.value, whose, depth)
 
 
 # -- the leaf --------------------------------------------------------------------------------------
@@ -334,7 +336,7 @@ def _is_weakly_signed(certificate: x509.Certificate) -> bool:
     return isinstance(certificate.signature_hash_algorithm, weak)
 
 
-def _weak_digest(certificate: x509.Certificate, who: str, fix: str) -> Finding:
+def _weak_digest(certificate: x509.Certificate, who: str, fix: str, depth: int = 0) -> Finding:
     algorithm = certificate.signature_hash_algorithm
     name = algorithm.name.upper() if algorithm is not None else "a weak hash"
     return Finding(
@@ -342,6 +344,7 @@ def _weak_digest(certificate: x509.Certificate, who: str, fix: str) -> Finding:
         68,
         "CA signature digest algorithm too weak",
         f"{who} is signed with {name}. {fix}",
+        depth,
     )
 
 
@@ -351,7 +354,7 @@ def _is_for(question: Question, purposes: x509.ExtendedKeyUsage) -> bool:
 
 
 def _wrong_purpose(
-    question: Question, who: str, purposes: x509.ExtendedKeyUsage, fix: str
+    question: Question, who: str, purposes: x509.ExtendedKeyUsage, fix: str, depth: int = 0
 ) -> Finding:
     found = ", ".join(
         purpose._name if purpose._name != "Unknown OID" else purpose.dotted_string
@@ -362,6 +365,7 @@ def _wrong_purpose(
         26,
         "unsuitable certificate purpose",
         f"{who} is for {found} and not for {question.peer}Auth (extended key usage). {fix}",
+        depth,
     )
 
 
@@ -373,126 +377,14 @@ def _unknown_critical_extensions(certificate: x509.Certificate) -> list[str]:
     ]
 
 
-def _constraints(question: Question, path: Path, verdict: str) -> Findings:
-    """Name constraints (RFC 5280, section 4.2.1.10), on which only the verifier is to be asked."""
-    if "name constraint" not in verdict:
-        return
-    for authority in path.certificates[1:]:
-        extension = find_extension(authority, ExtensionOID.NAME_CONSTRAINTS)
-        if extension is None:
-            continue
-        excluded = "excluded" in verdict
-        trees = (
-            extension.value.excluded_subtrees if excluded else extension.value.permitted_subtrees
-        )
-        yield Finding(
-            Alert.BAD_CERTIFICATE,
-            48 if excluded else 47,
-            "excluded subtree violation" if excluded else "permitted subtree violation",
-            f"{title(authority)} may {'not ' if excluded else 'only '}issue certificates for: "
-            f"{_list([str(tree.value) for tree in trees or ()])}. The {question.peer}'s is for: "
-            f"{_list(alternative_names(path.leaf))}. Its owner needs one from another authority.",
-        )
-
-
-# -- the name --------------------------------------------------------------------------------------
-
-
-def _name(question: Question, path: Path) -> Findings:
-    name = question.name
-    if name is None:
-        return
-    names = alternative_names(path.leaf)
-    address = parse_address(name)
-    if address is not None:
-        if str(address) not in names:
-            text = f"IP address mismatch, certificate is not valid for '{name}'."
-            yield Finding(Alert.BAD_CERTIFICATE, 64, text, _other_names(path, name, names))
-    elif not any(covers(pattern.lower(), name) for pattern in names):
-        text = f"Hostname mismatch, certificate is not valid for '{name}'."
-        yield Finding(Alert.BAD_CERTIFICATE, 62, text, _other_names(path, name, names))
-
-
-def _other_names(path: Path, name: str, names: Sequence[str]) -> str:
-    """What the certificate is for, and which of it may have been meant."""
-    asked = f'You asked for "{name}"'
-    if not names:
-        only = [common for common in common_names(path.leaf) if common.lower() == name]
-        return (
-            f"{asked}; the certificate has no subjectAltName. "
-            + ("The name stands in its common name, where it does not count. " if only else "")
-            + "The server's owner must have it reissued with the name as a subjectAltName."
-        )
-    hint = f"{asked}; the certificate is for: {_list(names)}. "
-    wildcard = next((n for n in names if _spans_labels(n, name)), None)
-    usable = [n for n in names if not n.startswith("*.")]
-    close = difflib.get_close_matches(name, usable[:100], 1, 0.6)
-    best = close[0] if close else usable[0] if usable else None
-    if wildcard is not None:
-        hint += f"{printable(wildcard)} stands for exactly one label in front of the rest. "
-    if parse_address(name) is not None:
-        hint += "Connect by a host name, or have the address added to the certificate. "
-    if best is not None:
-        hint += f'If you meant that server, ask for it: server_hostname="{printable(best)}". '
-    return hint + "Otherwise a proxy or a default virtual host may have answered in its place."
-
-
-def _spans_labels(pattern: str, name: str) -> bool:
-    return pattern.startswith("*.") and (name.endswith(pattern[1:]) or name == pattern[2:])
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:SHOWN_NAMES]) or "nothing"
-    more = len(names) - SHOWN_NAMES
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-# -- dates -----------------------------------------------------------------------------------------
-
-
-def _dates(question: Question, path: Path) -> Findings:
-    now = question.now
-    clock = describe_time(now)
-    for certificate in path.certificates:
-        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        who = title(certificate)
-        if certificate is path.leaf:
-            who = f"The {question.peer}'s certificate, {who},"
-            fix = f"The {question.peer}'s owner must renew it"
-        elif certificate in question.store:
-            who = f"The authority {who} in your trust store"
-            source = question.store.source
-            fix = "Update your trusted authorities" + (f" ({source})" if source != "memory" else "")
-        else:
-            who = f"The intermediate authority {who}, which the {question.peer} sent,"
-            fix = f"The {question.peer}'s owner must replace it in the chain"
-        if now > end:
-            yield Finding(
-                Alert.CERTIFICATE_EXPIRED,
-                10,
-                "certificate has expired",
-                f"{who} expired {describe_span(now - end)} ago ({describe_time(end)}). This "
-                f"machine's clock says {clock}. {fix}; if the clock is wrong, set it.",
-            )
-        elif now < begin:
-            yield Finding(
-                Alert.CERTIFICATE_EXPIRED,  # RFC 8446, section 6.2: or is not currently valid
-                9,
-                "certificate is not yet valid",
-                f"{who} is valid from {describe_time(begin)} on, {describe_span(begin - now)} "
-                f"from now by this machine's clock ({clock}). A wrong clock is the usual cause.",
-            )
-
-
 # -- what only the stricter profile asks for -------------------------------------------------------
 
 
 def _strictness(question: Question, path: Path) -> Findings:
     if question.store.profile != "webpki":
-        intermediates = path.certificates[1:-1]
-        for certificate in intermediates:
+        for depth, certificate in enumerate(path.certificates[1:-1], 1):
             if find_extension(certificate, ExtensionOID.KEY_USAGE) is None:
-                yield _no_key_usage(certificate, "Its owner must have it reissued.")
+                yield _no_key_usage(certificate, "Its owner must have it reissued.", depth)
         return
     relaxed = (
         'For authorities of your own there is TrustStore.from_files(..., profile="private-pki"), '
@@ -506,16 +398,51 @@ def _strictness(question: Question, path: Path) -> Findings:
             f"The {question.peer}'s certificate does not say which key of its issuer's signed it "
             f"(RFC 5280, section 4.2.1.1). {relaxed}",
         )
-    for certificate in path.certificates[1:]:
+    for depth, certificate in enumerate(path.certificates[1:], 1):
         if find_extension(certificate, ExtensionOID.KEY_USAGE) is None:
-            anchor = certificate in question.store
-            yield _no_key_usage(certificate, relaxed if anchor else "It must be reissued with one.")
+            fix = relaxed if certificate in question.store else "It must be reissued with one."
+            yield _no_key_usage(certificate, fix, depth)
 
 
-def _no_key_usage(certificate: x509.Certificate, fix: str) -> Finding:
+def _no_key_usage(certificate: x509.Certificate, fix: str, depth: int) -> Finding:
     return Finding(
         Alert.BAD_CERTIFICATE,
         92,
         "CA cert does not include key usage extension",
         f"The authority {title(certificate)} has no key usage (RFC 5280, section 4.2.1.3). {fix}",
+        depth,
     )
+
+
+def _criticality(question: Question, path: Path, verdict: str) -> Findings:
+    """Extensions of authorities that are critical and not known, or ought to be critical.
+
+    The verifier names the extension, and of authorities not whose it is.
+    """
+    named = re.search(r"invalid extension: ([0-9.]+): ", verdict)
+    if named is None or len(path.certificates) < 2:
+        return
+    oid = x509.ObjectIdentifier(named[1])
+    for depth, authority in enumerate(path.certificates[1:], 1):
+        found = find_extension(authority, oid)
+        if found is None:
+            continue
+        who = f"The authority {title(authority)}"
+        whose = _who_mends(question, authority)
+        if found.critical and "unaccounted-for" in verdict:
+            yield Finding(
+                Alert.UNSUPPORTED_CERTIFICATE,
+                34,
+                "unhandled critical extension",
+                f"{who} has a critical extension that is not known here: {named[1]}. {whose}",
+                depth,
+            )
+        elif not found.critical and oid == ExtensionOID.BASIC_CONSTRAINTS:
+            yield Finding(
+                Alert.BAD_CERTIFICATE,
+                89,
+                "Basic Constraints of CA cert not marked critical",
+                f"{who} has basic constraints that are not critical (RFC 5280, section 4.2.1.9). "
+                f"{whose}",
+                depth,
+            )

@@ -54,6 +54,8 @@ class Finding:
     """OpenSSL's words for it, which people search for."""
 
     hint: str
+    depth: int = 0
+    """Which certificate of the path it is about (X509_STORE_CTX_get_error_depth(3))."""
 
 
 Findings = Iterator[Finding]
@@ -79,6 +81,11 @@ class Path:
     def last(self) -> x509.Certificate:
         """Where the path ends."""
         return self.certificates[-1]
+
+    @property
+    def top(self) -> int:
+        """The depth of the last one; the leaf's is 0."""
+        return len(self.certificates) - 1
 
     def __str__(self) -> str:
         return " <- ".join(title(certificate) for certificate in self.certificates)
@@ -110,6 +117,7 @@ def to_error(finding: Finding, hint: str | None = None) -> CertificateError:
         f"certificate verify failed: {finding.text}",
         verify_code=finding.code,
         verify_message=finding.text,
+        verify_depth=finding.depth,
         hint=hint or finding.hint or None,
     )
 

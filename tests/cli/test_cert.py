@@ -7,20 +7,20 @@ import re
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography import x509
 
 from aiotls import CertificateError, TrustStore
 from aiotls.cli import report
 from aiotls.cli.authority import Authority
-from aiotls.cli.cert import draw_chain, failing_link
+from aiotls.cli.cert import Shown, draw_chain, judge
 from aiotls.cli.connect import read_trust
 from aiotls.cli.terminal import Terminal
 from tests import certificates
+from tests.certificates import Issued, authority, intermediate, leaf
 
 from .conftest import Files, Run, Served, environment
 
@@ -97,28 +97,75 @@ def test_a_server_is_checked(aiotls: Run, serve: Serve, files: Files) -> None:
     assert "localhost" in aiotls("cert", "show", target).stdout
 
 
-def test_the_failing_link() -> None:
-    now = time.time()
-    authority = Authority.create()
-    leaf = authority.issue("x.example").certificate
-    old = authority.issue("x.example", days=-1 / 1440).certificate
-    assert failing_link([leaf], 20, now) == 1
-    assert failing_link([leaf, authority.certificate], 19, now) == 1
-    assert failing_link([authority.certificate], 18, now) == 0
-    assert failing_link([leaf], 62, now) == 0
-    assert failing_link([old, authority.certificate], 10, now) == 0
-    assert failing_link([leaf], 99, now) == 0
+def drawn(peer: Issued, *sent: Issued, name: str = "localhost", days: int = 0) -> list[str]:
+    """The chain of a server that sent these certificates as well, to who trusts *peer*'s root."""
+    chain = tuple(issued.der for issued in (peer, *sent))
+    judged = judge(Shown(chain), peer.trust, name, certificates.NOW + days * certificates.DAY)
+    return draw_chain(Terminal(sys.stdout), judged)
 
 
 def test_the_chain_is_drawn() -> None:
-    authority = Authority.create()
-    chain: list[x509.Certificate] = [
-        authority.issue("x.example").certificate,
-        authority.certificate,
+    between = intermediate("between")
+    lines = drawn(leaf(issuer=between), between)
+    assert len(lines) == 3
+    assert lines[0].startswith("  localhost: EC secp256r1")
+    assert lines[1].startswith("  `- between: EC")
+    assert lines[2].startswith("     `- aiotls test root: EC")
+    assert lines[2].endswith("(trusted)")
+    assert not any("here" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"usage": None},
+        {"ca": None},
+        {"critical_constraints": False},
+        {"critical_unknown": True},
+        {"key_kind": "ed25519"},
+        {"purposes": (certificates.CLIENT,)},
+    ],
+    ids=str,
+)
+def test_the_link_that_is_marked_is_the_authority_with_the_flaw(flaw: dict[str, Any]) -> None:
+    between = intermediate("between", **flaw)
+    marks = [line.endswith("<-- here") for line in drawn(leaf(issuer=between), between)]
+    assert marks == [False, True, False]
+    root = authority("the top", **flaw)
+    between = intermediate("between", issuer=root)
+    marks = [line.endswith("<-- here") for line in drawn(leaf(issuer=between), between)]
+    assert marks == [False, False, True]
+
+
+def test_the_link_that_is_marked_is_the_leaf_with_the_wrong_name_or_date() -> None:
+    for lines in (drawn(leaf(), name="x.example"), drawn(leaf(), days=31)):
+        assert lines[0].endswith("<-- here")
+        assert not lines[1].endswith("<-- here")
+
+
+def test_a_missing_issuer_is_marked_where_it_would_stand() -> None:
+    between = intermediate("between")
+    lines = drawn(leaf(issuer=between))
+    assert lines[1] == "  `- between: not found  <-- here"
+
+
+def test_a_chain_out_of_order_is_drawn_in_order_and_what_is_not_of_it_is_told() -> None:
+    stranger, between = leaf("stranger.example"), intermediate("between")
+    root = between.path[-1]
+    lines = drawn(leaf(issuer=between), stranger, root, between, name="x.example")
+    assert [line.split(":")[0].strip(" `-") for line in lines] == [
+        *("localhost", "between", "aiotls test root"),
+        *("sent as well, and no part of it", "stranger.example"),
     ]
-    lines = draw_chain(Terminal(sys.stdout), chain, time.time(), None, trusted=True)
-    assert lines[0].startswith("  x.example: EC secp256r1")
-    assert lines[1].endswith("(trusted)")
+
+
+def test_a_root_that_is_not_trusted_is_marked() -> None:
+    elsewhere = authority("elsewhere")
+    peer = leaf(issuer=elsewhere)
+    judged = judge(Shown((peer.der, elsewhere.der)), leaf().trust, "localhost", certificates.NOW)
+    lines = draw_chain(Terminal(sys.stdout), judged)
+    assert lines[1].endswith("<-- here")
+    assert "(trusted)" not in lines[1]
 
 
 def test_a_server_with_a_certificate_of_its_own_making(aiotls: Run, tmp_path: Path) -> None:

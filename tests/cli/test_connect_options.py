@@ -11,8 +11,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.x509.ocsp import OCSPCertStatus
+
+from tests import certificates
+from tests.engine.test_certificates import HOUR, NOW, staple
 
 from .conftest import Files, Run
 
@@ -139,3 +144,81 @@ def test_early_data_from_a_file_that_is_not_there(aiotls: Run, tmp_path: Path) -
     done = aiotls("connect", "127.0.0.1:1", "--early-data", "x", "--starttls", "smtp")
     assert done.returncode == 2
     assert "do not go together" in done.stderr
+
+
+@pytest.fixture
+def stapling(start: Start, tmp_path: Path) -> Callable[[bytes, str], list[str]]:
+    """A server with an OCSP response; gives the arguments that say where it is, whom to trust."""
+    chain, ca, response = (tmp_path / name for name in ("chain.pem", "ca.pem", "response.der"))
+
+    def begin(staple: bytes, version: str = "1.3") -> list[str]:
+        chain.write_bytes(certificates.leaf("localhost").chain_pem)
+        ca.write_bytes(certificates.authority().pem)
+        response.write_bytes(staple)
+        port = start(
+            *(needs("openssl"), "s_server", "-accept", "127.0.0.1:{}", "-www", "-quiet"),
+            *("-cert", str(chain), "-key", str(chain), "-status_file", str(response)),
+            "-tls1_3" if version == "1.3" else "-tls1_2",
+        )
+        return [f"localhost:{port}", "--cafile", str(ca)]
+
+    return begin
+
+
+def test_a_good_staple(aiotls: Run, stapling: Callable[..., list[str]]) -> None:
+    where = stapling(staple())
+    told = json.loads(aiotls("check", *where, "--json").stdout)
+    findings = {finding["topic"]: finding for finding in told["findings"]}
+    assert findings["staple"]["text"] == "an OCSP response comes along"
+    assert told["ok"] is True
+    for command in (["connect"], ["cert", "check"], ["trace"]):
+        assert aiotls(*command, *where).returncode == 0
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"status": OCSPCertStatus.REVOKED}, "the certificate was revoked on"),
+        ({"begins": NOW - 9 * HOUR, "ends": NOW - HOUR}, "the OCSP response is out of date"),
+    ],
+)
+def test_a_staple_that_does_not_hold(
+    aiotls: Run,
+    stapling: Callable[..., list[str]],
+    options: dict[str, Any],
+    said: str,
+    version: str,
+) -> None:
+    """Every command that judges a server says so, and with --insecure connect still does."""
+    where = stapling(staple(**options), version)
+    for command in (["connect"], ["connect", "--insecure"], ["check"], ["cert", "check"]):
+        done = aiotls(*command, *where)
+        assert done.returncode == 3, done.stderr
+        assert said in (done.stderr if command[0] == "connect" else done.stdout)
+    drawn = aiotls("cert", "check", *where).stdout
+    assert "localhost: EC secp256r1, 29 days left  <-- here" in drawn
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("given", [False, True], ids=["none", "one"])
+def test_json_tells_of_a_client_certificate_that_is_refused(
+    aiotls: Run, files: Files, start: Start, version: str, given: bool
+) -> None:
+    """In TLS 1.3 the refusal comes after the handshake; with a ticket, it will not come."""
+    port = start(
+        *(needs("openssl"), "s_server", "-accept", "127.0.0.1:{}", "-www", "-quiet"),
+        *("-cert", files.cert, "-key", files.key, "-CAfile", files.ca),
+        *("-Verify", "1", "-verify_return_error", f"-tls{version.replace('.', '_')}"),
+    )
+    where = [f"localhost:{port}", "--cafile", files.ca, *(["--cert", files.client] * given)]
+    for command in ("connect", "trace"):
+        done = aiotls(command, *where, "--json", *(["--linger", "20"] * (command == "connect")))
+        told = json.loads(done.stdout)
+        assert told["ok"] is given
+        assert done.returncode == (0 if given else 1)
+        assert given or "alert" in told["error"]
+        assert given or "--cert" in told["hint"]
+    shown = aiotls("cert", "show", *where)
+    assert shown.returncode == 0, shown.stderr
+    assert "localhost" in shown.stdout

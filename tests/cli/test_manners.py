@@ -388,14 +388,51 @@ def test_ctrl_c_while_modules_are_loaded_leaves_no_noise(module: str) -> None:
     assert errors == ""
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_fits_a_terminal(aiotls: Run, command: str) -> None:
-    run = aiotls(*command.split(), "--help", COLUMNS="80")
-    assert all(len(line) <= 80 for line in run.stdout.splitlines())
+PAGES = ["", *COMMANDS, "cert ca", "cert new", "cert show", "cert check"]
 
 
-def test_the_exit_codes_fit_a_narrow_terminal(aiotls: Run) -> None:
-    _, found, codes = aiotls("--help", COLUMNS="40").stdout.partition("exit codes:\n")
-    assert found
-    assert len(codes.splitlines()) > 4
-    assert all(len(line) <= 40 for line in codes.splitlines())
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("command", PAGES)
+def test_help_fits_the_terminal(aiotls: Run, command: str, columns: int) -> None:
+    run = aiotls(*command.split(), "--help", COLUMNS=str(columns))
+    assert run.returncode == OK
+    assert len(run.stdout.splitlines()) > 4
+    assert all(len(line) <= columns for line in run.stdout.splitlines())
+
+
+def test_usage_keeps_an_option_and_its_value_together(aiotls: Run) -> None:
+    narrow = aiotls("connect", "--help", COLUMNS="40").stdout.partition("\n\n")[0]
+    wide = aiotls("connect", "--help", COLUMNS="200").stdout.partition("\n\n")[0]
+    assert narrow.split() == wide.split()
+    assert "    [--starttls PROTOCOL]\n" in narrow
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [f"{page} --help" for page in PAGES] + ["", "--version"])
+def test_help_that_cannot_be_written_is_a_failure(command: str, unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "aiotls", *command.split()], stdout=full, stderr=subprocess.PIPE,
+            text=True, env=environment(PYTHONUNBUFFERED=unbuffered), timeout=50, check=False,
+        )  # fmt: skip
+    assert run.returncode == FAILED
+    assert run.stderr.startswith("aiotls: the output cannot be written: No space left")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("nope", USAGE), ("connect localhost:99999", USAGE), ("connect {closed}", FAILED)],
+)
+def test_the_exit_code_holds_though_there_is_nowhere_to_say_why(
+    command: str, code: int, unbuffered: str
+) -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "aiotls", *command.format(closed=closed_port()).split()],
+            stdout=subprocess.PIPE, stderr=full, env=environment(PYTHONUNBUFFERED=unbuffered),
+            timeout=50, check=False,
+        )  # fmt: skip
+    assert run.returncode == code
+    assert run.stdout == b""

@@ -192,6 +192,62 @@ def test_constraints_are_listed() -> None:
     assert '"short" allows no authorities below it, and there is 1' in told
 
 
+def test_extensions_of_authorities_are_named() -> None:
+    told = hint(leaf(issuer=intermediate("lax", critical_constraints=False)))
+    assert 'The authority "lax" has basic constraints that are not critical' in told
+    assert "The server sent it" in told
+    told = hint(leaf(issuer=authority("odd", critical_unknown=True)))
+    assert 'The authority "odd" has a critical extension' in told
+    assert "1.3.6.1.4.1.55555.1" in told
+    assert "among your anchors" in told
+
+
+OLD = {"begins": NOW - 9 * DAY, "ends": NOW - DAY}
+
+
+@pytest.mark.parametrize(
+    ("peer", "depth", "code"),
+    [
+        (leaf(**OLD), 0, 10),
+        (leaf("elsewhere.example"), 0, 62),
+        (leaf(issuer=intermediate("no usage", usage=None)), 1, 92),
+        (leaf(issuer=intermediate("old", **OLD)), 1, 10),
+        (leaf(issuer=intermediate("no authority", ca=False)), 1, 79),
+        (leaf(issuer=intermediate("signs nothing", usage=("crl_sign",))), 1, 32),
+        (leaf(issuer=intermediate("for clients", purposes=(CLIENT,))), 1, 26),
+        (leaf(issuer=intermediate("small", key_kind="rsa1024")), 1, 67),
+        (leaf(issuer=intermediate("lax", critical_constraints=False)), 1, 89),
+        (leaf(issuer=intermediate("odd", critical_unknown=True)), 1, 34),
+        (leaf(issuer=intermediate("narrow", permitted=("example.com",))), 1, 47),
+        (leaf(issuer=authority("no usage at the top", usage=None)), 1, 92),
+        (
+            leaf(issuer=intermediate(issuer=authority("lax root", critical_constraints=False))),
+            2,
+            89,
+        ),
+        (leaf(issuer=intermediate(issuer=authority("short", path_length=0))), 2, 25),
+    ],
+    ids=lambda value: (
+        value.path[1].certificate.subject.rfc4514_string() if isinstance(value, Issued) else ""
+    ),
+)
+def test_the_depth_is_that_of_the_certificate_that_fails(
+    peer: Issued, depth: int, code: int
+) -> None:
+    """As X509_STORE_CTX_get_error_depth(3) counts."""
+    with pytest.raises(CertificateError) as caught:
+        peer.trust.verify_server(peer.chain, "localhost", now=NOW)
+    assert (caught.value.verify_code, caught.value.verify_depth) == (code, depth)
+
+
+def test_where_an_issuer_is_missing_the_depth_is_that_of_what_it_issued() -> None:
+    peer = leaf(issuer=intermediate("in between"))
+    for chain, depth in ((peer.chain[:1], 0), (peer.chain, 1)):
+        with pytest.raises(CertificateError) as caught:
+            _strangers().verify_server(chain, "localhost", now=NOW)
+        assert (caught.value.verify_code, caught.value.verify_depth) == (20, depth)
+
+
 def test_what_else_is_wrong_is_mentioned() -> None:
     peer = leaf("other.example", ends=NOW - DAY)
     told = hint(peer, store=_strangers())
