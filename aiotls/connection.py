@@ -116,6 +116,7 @@ class TLSConnection:
         self._reader = RecordReader()
         self._writer = RecordWriter()
         self._channel: Channel | None = Channel(config, self._reader, self._writer)
+        self._kin = self._channel.kin
         self._channel.early_output = bytes(early_data)
         self._channel.early_sink = self._take_early_data
         self._early_output = bytes(early_data)
@@ -349,6 +350,8 @@ class TLSConnection:
             error.__cause__ = cause
         else:  # cancelled, or the caller's own mistake
             self._send_alert(AlertLevel.FATAL, Alert.INTERNAL_ERROR)
+        if not isinstance(error, (Truncated, PassedThrough)):
+            self._disown_sessions()
         if isinstance(error, TLSError):
             self.error = error
         else:
@@ -362,6 +365,12 @@ class TLSConnection:
         self._reader.opener, self._writer.sealer = PlainOpener(), PlainSealer()  # no more keys
         clear_frames(error)
         return error
+
+    def _disown_sessions(self) -> None:
+        """A fatal alert takes the connection's sessions with it: RFC 5246, section 7.2.2."""
+        config = self.config if self._channel is None else self._channel.config
+        store = config.session_store if isinstance(config, ServerConfig) else None
+        self.chores += self._kin.disown(store)
 
     def _check_alive(self) -> None:
         if self.error is not None:
@@ -549,7 +558,12 @@ class TLSConnection:
     def _post_handshake(self) -> PostHandshake:
         if self._post is None:
             self._post = PostHandshake(
-                self.config, self._established(), self._reader, self._writer, self.server_hostname
+                self.config,
+                self._established(),
+                self._reader,
+                self._writer,
+                self.server_hostname,
+                self._kin,
             )
             self._post.write_ended = self.close_notify_sent
         return self._post

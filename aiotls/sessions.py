@@ -48,6 +48,42 @@ MAX_CHAIN_IN_TICKET = 16_384
 """Bytes of client certificates that a ticket may carry; a longer chain is not resumed."""
 
 
+class Kin:
+    """The sessions of one connection. Where it ends in a fatal alert, none of them may be resumed
+    (RFC 5246, section 7.2.2; RFC 8446, section 6), as far as they can be called back: a ticket that
+    is in the peer's hands cannot, a client's own sessions and what is in a server's store can.
+    """
+
+    __slots__ = ("numbers", "void")
+
+    def __init__(self) -> None:
+        self.void = False
+        """Whether the connection has failed."""
+        self.numbers: tuple[bytes, ...] = ()
+        """On a server: those under which its store has them."""
+
+    def disown(self, store: SessionStore | None) -> list[Awaitable[None]]:
+        """The connection has failed. Returns what is to be awaited, where the store wants that."""
+        self.void = True
+        waiting: list[Awaitable[None]] = []
+        if store is None:
+            return waiting
+        numbers, self.numbers = self.numbers, ()
+        discard = getattr(store, "discard", store.take)
+        for number in numbers:
+            try:
+                taken = discard(number)
+            except Exception:  # as if it had it no more; the connection's own error is what counts
+                continue
+            if taken is not None and not isinstance(taken, bytes):
+                waiting.append(_discard(taken))
+        return waiting
+
+
+async def _discard(taken: Awaitable[bytes | None]) -> None:
+    await taken
+
+
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Session:
     """What two sides need in order to go on with a session. Its secret does not show.
@@ -97,6 +133,14 @@ class Session:
     peer: Peer | None = field(default=None, repr=False)
     """On a client: the server, as it was verified."""
 
+    kin: Kin | None = field(default=None, repr=False, compare=False)
+    """On a client: the sessions of the same connection, which fall with it."""
+
+    @property
+    def void(self) -> bool:
+        """Whether the connection that it came from has failed."""
+        return self.kin is not None and self.kin.void
+
     @property
     def origin(self) -> float:
         """When the full handshake was that it goes back to."""
@@ -108,8 +152,10 @@ class Session:
         return min(self.created + self.lifetime, self.origin + MAX_LIFETIME)
 
     def expired(self, now: float) -> bool:
-        """Whether it may no longer be used. A clock that went back counts as expired."""
-        return not self.created - 60 <= now < self.ends
+        """Whether it may no longer be used. A clock that went back counts as expired, and so does
+        the failure of the connection that it came from.
+        """
+        return self.void or not self.created - 60 <= now < self.ends
 
     def encode(self) -> bytes:
         """The server's state as bytes, for a ticket or a store."""
@@ -204,7 +250,11 @@ class SessionStore(Protocol):
         """Keeps *state* for *lifetime* seconds."""
 
     def take(self, number: bytes) -> Awaitable[bytes | None] | bytes | None:
-        """The state, which is removed at once: a number is good for one connection."""
+        """The state, which is removed at once: a number is good for one connection.
+
+        It is called for the sessions of connections that have failed, too, and what it returns is
+        then dropped. A store that keeps what it gives has a method ``discard(number)`` for them.
+        """
 
 
 class TicketKeys(Protocol):
@@ -310,16 +360,15 @@ class MemorySessionCache:
                 self._sessions.popitem(last=False)
 
     def take(self, key: bytes) -> Session | None:
-        """The newest session of this key."""
+        """The newest session of this key whose connection has not failed."""
         with self._lock:
-            sessions = self._sessions.get(key)
-            if not sessions:
-                return None
-            self._sessions.move_to_end(key)
-            session = sessions.pop()
-            if not sessions:
-                del self._sessions[key]
-            return session
+            sessions = self._sessions.pop(key, None)
+            found = None
+            while sessions and (found is None or found.void):
+                found = sessions.pop()
+            if sessions:
+                self._sessions[key] = sessions  # the most recently used, now
+            return None if found is None or found.void else found
 
     def clear(self) -> None:
         """Forgets everything."""

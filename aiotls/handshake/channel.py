@@ -32,6 +32,7 @@ from ..crypto.aead import (
 from ..enums import Alert, AlertLevel, ContentType, HandshakeType, ProtocolVersion, Want
 from ..errors import AlertReceived, DecodeError, ProtocolError, Truncated
 from ..record import HANDSHAKE, RecordReader, RecordWriter
+from ..sessions import Kin
 from ..wire.messages import Message
 from .transcript import Transcript
 
@@ -100,6 +101,8 @@ class Channel:
         """What such an application may want to know of the client."""
         self.early_sink: Callable[[bytes], None] = _drop
         """Takes early data that a server has accepted."""
+        self.kin = Kin()
+        """The sessions that come of this connection."""
         self._messages = bytearray()
         self._flight = bytearray()
         self._receive_limit = MAX_PLAINTEXT

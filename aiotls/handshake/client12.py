@@ -311,5 +311,6 @@ async def remember(
             ticket=blob,
             session_id=b"" if blob else hello.session_id,
             peer=established.peer,
+            kin=channel.kin,
         ),
     )

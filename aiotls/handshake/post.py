@@ -32,6 +32,7 @@ from .tickets import receive_ticket
 if TYPE_CHECKING:
     from ..config import Config
     from ..record import RecordReader, RecordWriter
+    from ..sessions import Kin
     from .established import Established
 
     Work = Coroutine[Any, Any, Established]
@@ -60,6 +61,7 @@ class PostHandshake:
         "_warnings",
         "config",
         "established",
+        "kin",
         "peer_closed",
         "pending",
         "reader",
@@ -76,12 +78,14 @@ class PostHandshake:
         reader: RecordReader,
         writer: RecordWriter,
         server_hostname: str | None,
+        kin: Kin,
     ) -> None:
         self.config = config
         self.established = established
         self.reader = reader
         self.writer = writer
         self.server_hostname = server_hostname
+        self.kin = kin
         self.peer_closed = False
         """Whether the peer's close_notify has come."""
         self.write_ended = False
@@ -264,7 +268,7 @@ class PostHandshake:
         config = self.config
         if self._tickets > MAX_TICKETS or not isinstance(config, ClientConfig):
             return
-        session = receive_ticket(self.established, message, config.clock())
+        session = receive_ticket(self.established, message, config.clock(), self.kin)
         kept = keep_ticket(config, self.server_hostname, session) if session is not None else None
         if kept is not None:
             chores.append(kept)

@@ -439,10 +439,10 @@ async def keep12(channel: Channel, config: ServerConfig, session: Session, numbe
     live longer for that.
     """
     if number:
-        await store_session(config, number, session)
+        await store_session(config, number, session, channel.kin)
         return
     ticket = b""
     if sum(map(len, session.chain)) <= MAX_CHAIN_IN_TICKET:
-        ticket = await seal_session(config, session)
+        ticket = await seal_session(config, session, channel.kin)
     left = math.ceil(session.ends - config.clock())
     channel.send(NewSessionTicket12(max(1, left), ticket))

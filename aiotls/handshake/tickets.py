@@ -8,7 +8,7 @@ from ..config import ServerConfig
 from ..crypto.schedule13 import resumption_psk
 from ..enums import Alert, PskKeyExchangeMode
 from ..errors import ProtocolError
-from ..sessions import MAX_CHAIN_IN_TICKET, MAX_LIFETIME, Session
+from ..sessions import MAX_CHAIN_IN_TICKET, MAX_LIFETIME, Kin, Session
 from ..wire import extensions as ext
 from ..wire.extensions import Extensions
 from ..wire.messages import ClientHello, NewSessionTicket
@@ -67,7 +67,7 @@ async def send_tickets(
             chain=chain,
             raw_public_key=peer.raw_public_key if peer is not None else None,
         )
-        ticket = await seal_session(config, session)
+        ticket = await seal_session(config, session, channel.kin)
         if not ticket:
             break  # RFC 8446, section 4.6.1: a ticket has at least one byte
         message = NewSessionTicket(
@@ -98,11 +98,11 @@ def ticket_extensions(config: ServerConfig) -> Extensions:
     return Extensions.build([(ext.EARLY_DATA_LIMIT, config.max_early_data)])
 
 
-async def seal_session(config: ServerConfig, session: Session) -> bytes:
+async def seal_session(config: ServerConfig, session: Session, kin: Kin) -> bytes:
     """The ticket for a session: its state sealed, or its number in the store."""
     if config.session_store is not None:
         number = config.random(32)
-        await store_session(config, number, session)
+        await store_session(config, number, session, kin)
         return number
     try:
         if config.ticket_keys is not None:
@@ -119,10 +119,11 @@ async def seal_session(config: ServerConfig, session: Session) -> bytes:
     return b""
 
 
-async def store_session(config: ServerConfig, number: bytes, session: Session) -> None:
+async def store_session(config: ServerConfig, number: bytes, session: Session, kin: Kin) -> None:
     """Puts a session into the server's store, if it has one."""
     if config.session_store is None:
         return
+    kin.numbers += (number,)
     try:
         await resolve(config.session_store.put(number, session.encode(), session.lifetime))
     except Exception as error:
@@ -132,7 +133,7 @@ async def store_session(config: ServerConfig, number: bytes, session: Session) -
 
 
 def receive_ticket(
-    established: Established, message: NewSessionTicket, now: float
+    established: Established, message: NewSessionTicket, now: float, kin: Kin
 ) -> Session | None:
     """The session that a ticket stands for; None for one that is not to be used."""
     if message.lifetime > MAX_LIFETIME:  # 4.6.1
@@ -156,4 +157,5 @@ def receive_ticket(
         server_name=established.server_name,
         ticket=message.ticket,
         peer=established.peer,
+        kin=kin,
     )

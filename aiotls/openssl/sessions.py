@@ -177,8 +177,10 @@ class SessionSlot:
         return self.offered
 
     def put(self, key: bytes, session: Session) -> None:
-        """Takes one that the server has given."""
-        self._ssl.take_session(session)
+        """Takes one that the server has given. SSL_SESSION knows what has become of its connection,
+        by rules that are libssl's.
+        """
+        self._ssl.take_session(replace(session, kin=None))
 
 
 def check_session(session: SSL_SESSION | None) -> SSL_SESSION:

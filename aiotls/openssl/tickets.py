@@ -195,6 +195,9 @@ class Store:
         self._ssl.resumes(session)
         return replace(session.session, session_id=b"", ticket=b"").encode()
 
+    def discard(self, number: bytes) -> None:
+        """Nothing: the connection itself tells its context where libssl would (forget_session)."""
+
     def look(self, number: bytes) -> SSL_SESSION | None:
         """The session with an id, looked for once."""
         if number not in self._found:

@@ -89,6 +89,10 @@ class ServerSessions(MemorySessionStore):
             return state
         return super().take(number)
 
+    def discard(self, number: bytes) -> None:
+        """Forgets a session whose connection has failed."""
+        super().take(number)
+
 
 class SessionSlot(MemorySessionCache):
     """The sessions of one client connection: the one to resume, and the newest it was given.

@@ -26,6 +26,7 @@ class Pair:
 
     def __init__(self, client: Any, server: Any, session: Any = None) -> None:
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.to_server = to_server
         self.client = client.wrap_bio(
             to_client, to_server, server_hostname="localhost", session=session
         )

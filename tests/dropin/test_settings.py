@@ -377,3 +377,23 @@ def test_getpeercert_over_a_corpus(kind: str, far: bool, files: Files, tmp_path:
         pair = Pair(client_context(engine, files), server).shake_hands()
         answers.append((pair.client.getpeercert(), pair.client.getpeercert(True)))
     assert answers[0] == answers[1]
+
+
+@BOTH
+def test_sessions_of_a_connection_that_failed_are_forgotten(engine: str, files: Files) -> None:
+    """RFC 5246, section 7.2.2: by a server that keeps them itself."""
+    client, server = client_context(engine, files), server_context(engine, files)
+    for context in (client, server):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_TICKET
+    first = Pair(client, server).shake_hands()
+    session = first.client.session
+    second = Pair(client, server, session).shake_hands()
+    assert second.client.session_reused
+    second.client.write(b"data")
+    record = bytearray(second.to_server.read())
+    record[-1] ^= 1
+    second.to_server.write(bytes(record))
+    with pytest.raises(ssl.SSLError, match="DECRYPTION_FAILED_OR_BAD_RECORD_MAC"):
+        second.server.read()
+    assert not Pair(client, server, session).shake_hands().client.session_reused
