@@ -164,8 +164,11 @@ class Row:
 def run(
     taking_part: Sequence[Couple | Solo], works: Iterable[Work], rounds: int, scale: float = 1.0
 ) -> Iterator[Row]:
-    """Each work in turn, every stack once per round, after one round that is thrown away."""
-    for work in works:
+    """Each work in turn, every stack once per round, after one round that is thrown away.
+
+    Nothing where nobody is *taking_part*.
+    """
+    for work in works if taking_part else ():
         row = Row(work, {one.entry: [] for one in taking_part})
         count = max(20, round(work.count * scale))
         for number in range(rounds + 1):

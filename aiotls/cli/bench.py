@@ -42,14 +42,14 @@ def register(commands: Any) -> None:
     command.add_argument("--all", action="store_true", help="every work, not only what tells most")
     command.add_argument(
         "--stacks",
-        type=_names(stacks.STACKS),
+        type=_names("stack", stacks.STACKS),
         default=tuple(stacks.STACKS),
         metavar="A,B",
         help=f"of {', '.join(stacks.STACKS)}; those that are not installed are left out",
     )
     command.add_argument(
         "--loops",
-        type=_names(stacks.LOOPS),
+        type=_names("loop", stacks.LOOPS),
         default=stacks.LOOPS,
         metavar="A,B",
         help=f"of {', '.join(stacks.LOOPS)}",
@@ -71,11 +71,12 @@ def _positive(text: str) -> int:
     return number
 
 
-def _names(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+def _names(what: str, known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     def names(text: str) -> tuple[str, ...]:
-        chosen = tuple(text.split(","))
-        if not set(chosen) <= set(known):
-            raise ValueError(text)
+        chosen = tuple(dict.fromkeys(text.split(",")))
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is no {what}: {', '.join(known)}")
         return chosen
 
     return names
@@ -103,6 +104,11 @@ def run(options: argparse.Namespace) -> int:
                     _show(terminal, row)
         except contest.Failed as error:
             raise Failure(f"a stack could not do its work: {error}", code=FAILED) from error
+    if not any(row["lines"] for row in found):
+        raise Failure(
+            "none of these stacks is installed, or none does this work on these loops",
+            hint="aiotls doctor tells what is installed.",
+        )
     if options.json:
         told = {
             "ok": True,

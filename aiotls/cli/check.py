@@ -39,6 +39,7 @@ GROUPS = (
     NamedGroup.MLKEM768,
     NamedGroup.MLKEM1024,
     NamedGroup.X25519,
+    NamedGroup.X448,
     NamedGroup.SECP256R1,
     NamedGroup.SECP384R1,
     NamedGroup.SECP521R1,

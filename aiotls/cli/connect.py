@@ -169,12 +169,15 @@ def split_target(text: str, port: int) -> tuple[str, int]:
     """``host``, ``host:port``, ``[v6]:port``, ``v6`` or an https URL as host and port."""
     scheme, found, rest = text.partition("://")
     if found:
-        if scheme != "https":
+        if scheme.lower() != "https":
             raise Failure(f"{scheme}:// is not TLS; give HOST:PORT", code=USAGE)
         text = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        rest = rest.removeprefix(":") if rest.startswith(":") else rest and "?"
+        host, closed, rest = text[1:].partition("]")
+        if not closed:
+            raise Failure(f"{text!r} has no closing bracket: [ADDRESS]:PORT", code=USAGE)
+        if rest:
+            rest = rest[1:] or "?" if rest.startswith(":") else "?"
     elif text.count(":") > 1:
         host, rest = text, ""
     else:

@@ -70,6 +70,13 @@ class Failure(Exception):
         self.code = code
 
 
+class Misuse(Failure):
+    """Arguments that cannot be understood; *advice* says where to read about them."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message, hint=advice, code=USAGE)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors in the form of all the others, and help that fits the terminal."""
 
@@ -92,7 +99,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, and where to read more."""
-        self.exit(USAGE, f"aiotls: {clean(message)}\n  try: {self.prog} --help\n")
+        raise Misuse(message, f"try: {self.prog} --help")
 
 
 def help_width() -> int:
@@ -172,8 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("AIOTLS_DEBUG"):
             raise
         failure = explain(error)
+        given = sys.argv[1:] if arguments is None else arguments
         with contextlib.suppress(OSError):  # the exit code is left to say it
-            _report(failure, options)
+            _report(failure, as_json=getattr(options, "json", False) or "--json" in given)
         return failure.code
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -187,7 +195,7 @@ def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
         _, unknown = top.parse_known_args(arguments, options)
         if unknown:
             _refuse(options, unknown)
-    except SystemExit as stop:  # argparse has said why, or has helped
+    except SystemExit as stop:  # argparse has helped
         return stop.code if isinstance(stop.code, int) else USAGE
     if options.command is None:
         top.print_help()
@@ -203,8 +211,8 @@ def _refuse(options: argparse.Namespace, unknown: Sequence[str]) -> NoReturn:
     Parser(prog=prog).error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
-def _report(failure: Failure, options: argparse.Namespace) -> None:
-    if getattr(options, "json", False):
+def _report(failure: Failure, *, as_json: bool) -> None:
+    if as_json:
         try:
             told = {"ok": False, "error": failure.message, "hint": failure.hint}
             print(json.dumps(told), flush=True)
@@ -215,7 +223,8 @@ def _report(failure: Failure, options: argparse.Namespace) -> None:
     word = terminal.paint("aiotls:", "red", "bold")
     terminal.line(f"{word} {clean(failure.message)}")
     if failure.hint:
-        terminal.line(f"  hint: {clean(failure.hint, 1000)}")
+        word = "" if isinstance(failure, Misuse) else "hint: "
+        terminal.line(f"  {word}{clean(failure.hint, 1000)}")
     terminal.flush()
 
 
@@ -284,6 +293,8 @@ def explain(error: BaseException) -> Failure:
 def _explain_tls(error: TLSError) -> Failure:
     code = FAILED
     message = error.message
+    if error.reason == "INTERNAL_ERROR" and isinstance(error.__cause__, OSError):
+        return _explain_os(error.__cause__)  # such as a key log on a full disk
     if isinstance(error, UsageError):
         code = USAGE
     elif isinstance(error, CertificateError):

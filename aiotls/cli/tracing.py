@@ -30,7 +30,7 @@ from .connect import (
     parse_target,
     what_insecure_skipped,
 )
-from .main import FAILED, OK, UNVERIFIED, Failure, explain, run_async
+from .main import FAILED, OK, UNVERIFIED, USAGE, Failure, explain, run_async
 from .terminal import Terminal
 
 JUDGING = 2.0
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     target = parse_target(options)
     check_seconds("--wait", options.wait)
     config = make_config(options)
+    _check_outputs(options.html, options.pcapng)
     return run_async(lambda: trace(target, config, options))
 
 
@@ -119,8 +120,6 @@ class Tapped:
 
 async def trace(target: Target, config: ClientConfig, options: argparse.Namespace) -> int:
     """One handshake, and all that was asked for of it."""
-    for path in (options.html, options.pcapng):
-        _check_writable(path)
     loop = asyncio.get_running_loop()
     costs = Costs()
     recorder = Recorder()
@@ -319,14 +318,24 @@ def _endpoint(transport: asyncio.BaseTransport, which: str) -> Endpoint:
     return str(name[0]), int(name[1])
 
 
-def _check_writable(path: str | None) -> None:
+def _check_outputs(page: str | None, capture: str | None) -> None:
     """Finds out before anything is sent, not after."""
-    if path is not None:
+    for option, path in (("--html", page), ("--pcapng", capture)):
+        if path is None:
+            continue
+        if not path:
+            raise Failure(f"{option} needs the name of a file", code=USAGE)
         directory = os.path.dirname(path) or "."
         if not os.path.isdir(directory):
-            raise Failure(f"{directory}: there is no such directory", code=2)
+            raise Failure(f"{directory}: there is no such directory", code=USAGE)
         if os.path.isdir(path):
-            raise Failure(f"{path} is a directory", code=2)
+            raise Failure(f"{path} is a directory", code=USAGE)
+    if page is not None and capture is not None and _same(page, capture):
+        raise Failure("--html and --pcapng are the same file", code=USAGE)
+
+
+def _same(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _private(path: str, flags: int) -> int:

@@ -26,7 +26,10 @@ def known(
             value = named.get(value.lower(), value)
         if value not in implemented:
             shown = kind.label(value) if isinstance(value, int) else repr(value)
-            raise UsageError(f"{shown} is not a {what} that is spoken here")
+            spoken = ", ".join(kind.label(one) for one in implemented)
+            raise UsageError(
+                f"{shown} is not a {what} that is spoken here", hint=f"These are: {spoken}."
+            )
         members.append(kind(value))
     if not members and not empty:
         raise UsageError(f"at least one {what} is needed")

@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from aiotls.bench import engines, stacks
+from aiotls.cli import main
+
 from .conftest import Run, environment
 
 
@@ -75,3 +80,14 @@ def test_bench_ends_at_ctrl_c_with_nothing_left_behind(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bench_of_stacks_that_are_not_installed_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stacks, "available", lambda stack, loop: False)
+    monkeypatch.setattr(engines, "available", lambda name: False)
+    assert main(["bench", "--all", "--rounds", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("aiotls: none of these stacks is installed")

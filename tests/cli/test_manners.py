@@ -78,6 +78,17 @@ def test_json_tells_where_certificates_were_put(aiotls: Run, tmp_path: Path) -> 
     assert Path(told["key"]).exists()
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "cert ca", "cert new", "cert show", "cert check"])
+def test_json_tells_of_arguments_that_are_not_understood(command: str, aiotls: Run) -> None:
+    run = aiotls(*command.split(), "--json", "--no-such-option")
+    assert run.returncode == USAGE
+    assert run.stderr == ""
+    told = json.loads(run.stdout)
+    assert told["ok"] is False
+    assert told["error"]
+    assert told["hint"].startswith(f"try: aiotls {command}")
+
+
 @pytest.mark.parametrize("command", ["connect", "trace", "check", "cert check"])
 def test_json_tells_of_failures_as_well(command: str, aiotls: Run, files: Files) -> None:
     port = int(closed_port().rpartition(":")[2])
@@ -307,6 +318,14 @@ ODD = [
     (["connect", "localhost", "--tls", "1.2", "--early-data", "x"], USAGE, "--early-data is for"),
     (["trace", "localhost", "--wait", "nan"], USAGE, "--wait is a number of seconds"),
     (["bench", "--rounds", "0"], USAGE, "argument --rounds: '0' is not a number from 1"),
+    (["bench", "--stacks", "ssl,foo"], USAGE, "argument --stacks: 'foo' is no stack: tcp, ssl,"),
+    (["bench", "--loops", ""], USAGE, "argument --loops: '' is no loop: asyncio, uvloop"),
+    (["connect", "[::1"], USAGE, "'[::1' has no closing bracket"),
+    (["connect", "[::1]:"], USAGE, "'[::1]:' has no port from 1 to 65535"),
+    (["connect", "[::1]x"], USAGE, "'[::1]x' has no port from 1 to 65535"),
+    (["trace", "localhost", "--html", ""], USAGE, "--html needs the name of a file"),
+    (["trace", "localhost", "--pcapng", ""], USAGE, "--pcapng needs the name of a file"),
+    (["trace", "localhost", "--html", "x", "--pcapng", "./x"], USAGE, "--html and --pcapng are"),
     (["serve", "--cert", "auto", "--name", "a b"], USAGE, "'a b' is not a server name"),
     (["serve", "--cert", "auto", "--alpn", ""], USAGE, "the ALPN name ''"),
     (["serve", "--cert", "auto", "--client-ca", "/none/x"], USAGE, "cafile '/none/x'"),
@@ -340,6 +359,16 @@ def test_a_full_disk_is_no_failed_connection(command: str) -> None:
     assert run.returncode == FAILED
     assert run.stderr.startswith("aiotls: the output cannot be written: No space left")
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["connect", "trace"])
+def test_a_key_log_on_a_full_disk(command: str, aiotls: Run, serve: Serve, files: Files) -> None:
+    served = serve("--echo", "--quiet")
+    run = aiotls(*about(command, served.port, files), "--keylog", "/dev/full")
+    assert run.returncode == FAILED
+    text = run.stderr if command == "connect" else run.stdout
+    assert "the output cannot be written: No space left on device" in text
+    assert "internal" not in text
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "connect localhost:1 --json", "nope"])
