@@ -40,6 +40,7 @@ from .trust.certificates import (
     title,
     to_der,
 )
+from .trust.distinguished import issuer_of, subject_of
 from .trust.names import covers, parse_address
 from .trust.store import read_file
 
@@ -406,7 +407,7 @@ def _in_order(
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
-        if issuer.subject != certificate.issuer:  # a name is only read when it is asked for
+        if subject_of(issuer) != issuer_of(certificate):
             return False
         certificate.verify_directly_issued_by(issuer)
     except Exception:  # any reason at all: then it is not the issuer

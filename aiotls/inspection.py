@@ -15,8 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from .enums import ProtocolVersion
-from .trust.certificates import UNREADABLE_NAME
-from .trust.distinguished import read_name
+from .trust.distinguished import UNREADABLE_NAME, read_name
 
 if TYPE_CHECKING:
     from .connection import TLSConnection

@@ -23,6 +23,7 @@ from ..errors import CertificateError, TLSError
 from ..handshake.auth import Peer
 from ..trace.text import clean
 from ..trust import TrustStore, check_staple, parse_certificate
+from ..trust.distinguished import issuer_of, subject_of
 from ..trust.refusal import Question, find_path
 from . import report
 from .authority import Authority, alternative_names
@@ -424,7 +425,7 @@ def draw_chain(terminal: Terminal, judged: Judged) -> list[str]:
         indent = "  " + "   " * (number - 1) + branch if number else "  "
         lines.append(indent + _draw(terminal, certificate, judged.now) + anchor + mark)
     if judged.mark is not None and judged.mark >= len(path):
-        issuer = report.short_name(path[-1].issuer)
+        issuer = report.short_name(issuer_of(path[-1]))
         missing = terminal.paint("not found", "red", "bold")
         lines.append("  " + "   " * (len(path) - 1) + branch + f"{issuer}: {missing}{here}")
     if judged.unused and judged.failure is not None:
@@ -436,4 +437,4 @@ def draw_chain(terminal: Terminal, judged: Judged) -> list[str]:
 def _draw(terminal: Terminal, certificate: x509.Certificate, now: float) -> str:
     days = report.days_left(certificate, now)
     left = terminal.paint(report.in_days(days), *_urgency(days))
-    return f"{report.short_name(certificate.subject)}: {report.key_of(certificate)}, {left}"
+    return f"{report.short_name(subject_of(certificate))}: {report.key_of(certificate)}, {left}"

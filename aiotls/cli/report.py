@@ -15,6 +15,7 @@ from ..enums import NamedGroup, SignatureScheme
 from ..errors import TLSError
 from ..trace.text import clean, milliseconds
 from ..trust import parse_certificate
+from ..trust.distinguished import issuer_of, subject_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def in_days(days: int) -> str:
 def certificate_facts(certificate: x509.Certificate, now: float) -> dict[str, Any]:
     """One certificate as JSON has it."""
     return {
-        "subject": short_name(certificate.subject),
-        "issuer": short_name(certificate.issuer),
+        "subject": short_name(subject_of(certificate)),
+        "issuer": short_name(issuer_of(certificate)),
         "names": names_of(certificate),
         "key": key_of(certificate),
         "not_before": certificate.not_valid_before_utc.isoformat(),
@@ -108,7 +109,7 @@ def facts(connection: TLSConnection) -> dict[str, Any]:
     chain = [] if peer is None else [parse_certificate(der) for der in peer.chain]
     result["certificates"] = [certificate_facts(certificate, now) for certificate in chain]
     anchor = peer.verified_chain[-1] if peer is not None and peer.verified_chain else None
-    result["anchor"] = short_name(anchor.subject) if anchor is not None else None
+    result["anchor"] = short_name(subject_of(anchor)) if anchor is not None else None
     return result
 
 

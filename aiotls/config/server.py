@@ -24,6 +24,7 @@ from ..sessions import (
     TicketKeys,
 )
 from ..trust import TrustStore, check_staple, parse_certificate
+from ..trust.distinguished import name_der, subject_of
 from .base import Config, suspends
 from .psk import ExternalPsk
 from .queries import ClientHelloInfo
@@ -152,7 +153,7 @@ class ServerConfig(Config):
             return ()
         names, room = [], MAX_AUTHORITIES
         for certificate in self.trust.certificates:
-            name = certificate.subject.public_bytes()
+            name = bytes(name_der(certificate))
             room -= len(name) + 2
             if room >= 0 and name not in names:
                 names.append(name)
@@ -289,7 +290,7 @@ def check_presentable(identity: Identity, now: datetime.datetime) -> None:
     begins, ends = chain[0].not_valid_before_utc, chain[0].not_valid_after_utc
     if not begins <= now <= ends:
         raise UsageError(
-            f"the certificate of {chain[0].subject.rfc4514_string()!r} is valid from "
+            f"the certificate of {subject_of(chain[0]).rfc4514_string()!r} is valid from "
             f"{begins:%d %b %Y %H:%M} to {ends:%d %b %Y %H:%M} UTC, which is not now"
         )
     if identity.staple is not None and len(chain) > 1:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cryptography import x509
 
 from ..errors import UsageError
+from ..trust.distinguished import subject_of
 from .connection import SSL
 from .context import SSL_CTX
 from .credentials import read_anchors
@@ -43,7 +44,7 @@ def _add(holder: Holder, certificate: x509.Certificate | None) -> int:
         return 0
     if not isinstance(certificate, x509.Certificate):
         raise TypeError(f"an x509.Certificate is expected, not {type(certificate).__name__}")
-    names = [*_decoded(holder.settings.authorities or ()), certificate.subject]
+    names = [*_decoded(holder.settings.authorities or ()), subject_of(certificate)]
     holder.change(authorities=_encoded(names))
     return 1
 
@@ -64,7 +65,7 @@ def SSL_load_client_CA_file(file: str | bytes) -> list[X509_NAME] | None:
     certificates = read_anchors(file, None)
     if not certificates:
         return None
-    return list(dict.fromkeys(certificate.subject for certificate in certificates))
+    return list(dict.fromkeys(subject_of(certificate) for certificate in certificates))
 
 
 def SSL_CTX_set_client_CA_list(ctx: SSL_CTX, names: Iterable[X509_NAME] | None) -> None:

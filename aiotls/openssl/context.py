@@ -10,6 +10,7 @@ from typing import Any, overload
 from ..config import ClientConfig, Config, ServerConfig
 from ..identity import Identity
 from ..sessions import TicketKeyRing
+from ..trust.distinguished import issuer_of, subject_of
 from .constants import SSL_SESS_CACHE_SERVER, TLS_ANY_VERSION
 from .errors import ERR_R_PASSED_NULL_PARAMETER, raise_ssl
 from .sessions import SSL_SESSION, SessionCache
@@ -99,7 +100,7 @@ class SSL_CTX:
         if known is not None and known[0] is identity:
             return known[1]
         chain = [identity.certificate]
-        while chain[-1].issuer != chain[-1].subject:
+        while issuer_of(chain[-1]) != subject_of(chain[-1]):
             issuer = self.cert_store.issuer_of(chain[-1])
             if issuer is None or issuer in chain:
                 break

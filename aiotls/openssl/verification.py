@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..errors import CertificateError
 from ..trust import TrustStore, parse_certificate
 from ..trust.certificates import alternative_names
+from ..trust.distinguished import issuer_of, subject_of
 from ..trust.names import covers, parse_address
 from .constants import SSL_VERIFY_NONE
 from .errors import ERR_R_ASN1_LIB, raise_ssl
@@ -69,7 +70,7 @@ class X509_STORE:
     def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate | None:
         """The anchor that has issued a certificate, if there is one."""
         for anchor in self._anchors.values():
-            if anchor.subject == certificate.issuer:
+            if subject_of(anchor) == issuer_of(certificate):
                 try:
                     certificate.verify_directly_issued_by(anchor)
                 except (ValueError, TypeError, InvalidSignature):
@@ -241,7 +242,7 @@ def _is_for(leaf: x509.Certificate, host: str) -> bool:
 def _without_anchor(chain: Chain) -> int:
     """What OpenSSL finds where nothing is believed."""
     last = chain[-1]
-    if last.issuer != last.subject:
+    if issuer_of(last) != subject_of(last):
         return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
     if len(chain) == 1:
         return X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT

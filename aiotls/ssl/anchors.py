@@ -24,12 +24,12 @@ from ..trust import TrustStore
 from ..trust.certificates import (
     CERTIFICATE_LABELS,
     UNREADABLE,
-    UNREADABLE_NAME,
     find_extension,
     not_pem_hint,
     pem_blocks,
     to_der,
 )
+from ..trust.distinguished import issuer_of, subject_of
 from .errors import failure, make, refusal
 
 LONGEST_PATH = 8
@@ -220,10 +220,10 @@ class Anchors:
     def _issuer(self, certificate: x509.Certificate) -> x509.Certificate | None:
         for candidate in self.certificates.values():
             try:
-                if candidate.subject == certificate.issuer:
+                if subject_of(candidate) == issuer_of(certificate):
                     certificate.verify_directly_issued_by(candidate)
                     return candidate
-            except (*UNREADABLE_NAME, InvalidSignature):
+            except (ValueError, TypeError, InvalidSignature):
                 continue
         return None
 
@@ -265,10 +265,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 def is_self_issued(certificate: x509.Certificate) -> bool:
     """Whether subject and issuer are the same name (RFC 5280, section 3.2)."""
-    try:
-        return certificate.subject == certificate.issuer
-    except UNREADABLE_NAME:
-        return False
+    return subject_of(certificate) == issuer_of(certificate)
 
 
 def read(path: str | bytes | os.PathLike[Any], role: str) -> bytes:

@@ -24,7 +24,7 @@ from ..enums import NamedGroup, ProtocolVersion, SignatureScheme
 from ..errors import TLSError, UsageError
 from ..inspection import cipher_of, version_of
 from ..trust import parse_certificate
-from ..trust.certificates import UNREADABLE_NAME, title
+from ..trust.distinguished import subject_of
 from . import ciphers, errors
 from .anchors import describe
 from .hooks import Hooks
@@ -71,11 +71,8 @@ class Certificate:
         return hash(self._der)
 
     def __repr__(self) -> str:
-        certificate = parse_certificate(self._der)
-        try:
-            return f"<Certificate {certificate.subject.rfc4514_string()!r}>"
-        except UNREADABLE_NAME:
-            return f"<Certificate {title(certificate)}>"
+        subject = subject_of(parse_certificate(self._der))
+        return f"<Certificate {subject.rfc4514_string()!r}>"
 
 
 class Engine:

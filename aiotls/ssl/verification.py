@@ -21,7 +21,8 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
 from ..enums import Alert
 from ..errors import CertificateError
 from ..trust import TrustStore, parse_certificate
-from ..trust.certificates import UNREADABLE_NAME, alternative_names, find_extension, to_der
+from ..trust.certificates import alternative_names, find_extension, to_der
+from ..trust.distinguished import subject_of
 from ..trust.names import covers, parse_address
 from ..trust.revocation import RevocationLists, refuse
 from ..trust.store import MINIMUM_RSA_BITS
@@ -230,10 +231,7 @@ def check_names(leaf: x509.Certificate, name: str) -> None:
 def _has_critical_names(leaf: x509.Certificate) -> bool:
     """Whether the names are marked critical where there is a subject as well."""
     extension = find_extension(leaf, x509.SubjectAlternativeName.oid)
-    try:
-        return extension is not None and extension.critical and bool(leaf.subject.rdns)
-    except UNREADABLE_NAME:
-        return True  # there is a subject, whatever it says
+    return extension is not None and extension.critical and bool(subject_of(leaf).rdns)
 
 
 def _no_anchor(chain: list[x509.Certificate]) -> CertificateError:

@@ -22,6 +22,7 @@ from ..enums import (
 )
 from ..errors import TLSError
 from ..trust import parse_certificate
+from ..trust.distinguished import issuer_of, subject_of
 from ..wire.messages import HELLO_RETRY_REQUEST_RANDOM
 from .glossary import EXTENSIONS
 from .notes import is_raw_key
@@ -242,7 +243,7 @@ def _certificate(cursor: _Cursor) -> None:
 def _about(der: bytes) -> str:
     try:
         certificate = parse_certificate(der)
-        subject, issuer = certificate.subject, certificate.issuer
+        subject, issuer = subject_of(certificate), issuer_of(certificate)
         return clean(
             f"{subject.rfc4514_string() or '(no subject)'}; issued by {issuer.rfc4514_string()}; "
             f"valid {certificate.not_valid_before_utc:%Y-%m-%d} to "

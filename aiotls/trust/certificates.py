@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from ..enums import Alert
 from ..errors import CertificateError
+from .distinguished import issuer_of, subject_of
 
 RSASSA_PSS = x509.ObjectIdentifier("1.2.840.113549.1.1.10")
 """RFC 4055, section 3.1: a key in a certificate with this algorithm signs with PSS alone."""
@@ -30,10 +31,6 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 UNREADABLE = (ValueError, x509.InvalidVersion)
 """What the library raises for a certificate that is none: the second is no ValueError."""
-
-UNREADABLE_NAME = (ValueError, TypeError, KeyError)
-"""The same for a name, which is only read when it is asked for: TypeError for a string of bits in
-an attribute that has none, and the other way round; KeyError for what is no string."""
 
 
 def parse_certificate(der: bytes) -> x509.Certificate:
@@ -150,14 +147,11 @@ def printable(text: str, limit: int = 100) -> str:
 
 def title(certificate: x509.Certificate, *, issuer: bool = False) -> str:
     """What to call a certificate, or its issuer, in a sentence."""
-    try:
-        name = certificate.issuer if issuer else certificate.subject
-        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME):
-            for attribute in name.get_attributes_for_oid(oid):
-                return f'"{printable(str(attribute.value))}"'
-        text = name.rfc4514_string()
-    except UNREADABLE_NAME:
-        return "a certificate with an unreadable name"
+    name = issuer_of(certificate) if issuer else subject_of(certificate)
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME):
+        for attribute in name.get_attributes_for_oid(oid):
+            return f'"{printable(str(attribute.value))}"'
+    text = name.rfc4514_string()
     if text:
         return f'"{printable(text)}"'
     names = [] if issuer else alternative_names(certificate)
@@ -179,10 +173,7 @@ def alternative_names(certificate: x509.Certificate) -> list[str]:
 
 def common_names(certificate: x509.Certificate) -> list[str]:
     """The subject's common names, which no longer count as host names (RFC 9525, section 2)."""
-    try:
-        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except UNREADABLE_NAME:
-        return []
+    attributes = subject_of(certificate).get_attributes_for_oid(NameOID.COMMON_NAME)
     return [str(attribute.value) for attribute in attributes]
 
 

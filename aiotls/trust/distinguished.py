@@ -8,7 +8,15 @@ shown here too.
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+UNREADABLE_NAME = (ValueError, TypeError, KeyError)
+"""What the library raises for a name, which is only read when it is asked for: TypeError for a
+string of bits in an attribute that has none, and the other way round; KeyError for what is no
+string."""
 
 Attributes = list[list[tuple[x509.ObjectIdentifier, str | bytes]]]
 """A name's relative names, each the attributes that stand together in it."""
@@ -31,18 +39,57 @@ ENCODINGS = {
 """How the strings of X.680, section 8.6, are read, by their tags."""
 
 
+def subject_of(certificate: x509.Certificate) -> x509.Name:
+    """The subject's name, of any certificate: what the library does not read is put in its words,
+    and what cannot be read at all is told apart by its hash.
+    """
+    try:
+        return certificate.subject
+    except UNREADABLE_NAME:
+        return _in_words(certificate, issuer=False)
+
+
+def issuer_of(certificate: x509.Certificate) -> x509.Name:
+    """The issuer's name, as :func:`subject_of` has the subject's."""
+    try:
+        return certificate.issuer
+    except UNREADABLE_NAME:
+        return _in_words(certificate, issuer=True)
+
+
+def _in_words(certificate: x509.Certificate, *, issuer: bool) -> x509.Name:
+    try:
+        return x509.Name(
+            x509.RelativeDistinguishedName(
+                x509.NameAttribute(kind, value if isinstance(value, str) else "#" + value.hex())
+                for kind, value in relative
+            )
+            for relative in read_name(certificate, issuer=issuer)
+        )
+    except (ValueError, TypeError):
+        digest = hashlib.sha256(name_der(certificate, issuer=issuer)).hexdigest()
+        text = f"unreadable name {digest[:32]}"
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def name_der(certificate: x509.Certificate, *, issuer: bool = False) -> memoryview:
+    """The name of the certificate's subject, or of its issuer, as it stands there."""
+    _, fields, _ = _take(memoryview(certificate.tbs_certificate_bytes), SEQUENCE)
+    if fields[:1] == VERSION:
+        _, _, fields = _take(fields)
+    for _ in range(2 if issuer else 4):  # the serial number, the signature's algorithm, …
+        _, _, fields = _take(fields)
+    _, _, rest = _take(fields)
+    return fields[: len(fields) - len(rest)]
+
+
 def read_name(certificate: x509.Certificate, *, issuer: bool = False) -> Attributes:
     """The name of the certificate's subject, or of its issuer, with the attributes in their order.
 
     A string of bits is given as bytes. Raises ValueError for a name that has other things in it
     than strings, or is no name at all.
     """
-    _, fields, _ = _take(memoryview(certificate.tbs_certificate_bytes), SEQUENCE)
-    if fields[:1] == VERSION:
-        _, _, fields = _take(fields)
-    for _ in range(2 if issuer else 4):  # the serial number, the signature's algorithm, …
-        _, _, fields = _take(fields)
-    return parse_name(fields)
+    return parse_name(name_der(certificate, issuer=issuer))
 
 
 def parse_name(der: bytes | memoryview) -> Attributes:

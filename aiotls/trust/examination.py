@@ -19,6 +19,7 @@ from cryptography.x509.oid import (
 
 from ..enums import Alert
 from .certificates import describe_key, find_extension, printable, title
+from .distinguished import issuer_of, subject_of
 from .refusal import Finding, Findings, Path, Question
 from .validity import SHOWN_NAMES, examine_constraints, examine_dates, examine_name
 
@@ -61,7 +62,7 @@ def _broken_path(question: Question, path: Path) -> Findings:
     if path.impostors:
         if not _is_weakly_signed(path.last):  # then it is that, and not they
             yield _impostor(question, path)
-    elif path.last.subject == path.last.issuer:
+    elif subject_of(path.last) == issuer_of(path.last):
         yield _self_signed(question, path)
     else:
         yield _unknown_issuer(question, path)
@@ -136,7 +137,7 @@ def _unknown_issuer(question: Question, path: Path) -> Finding:
         f"{path} <- {issuer}, which is not in {_describe_store(question)}. {sent}, none of them "
         f"{issuer}. "
     )
-    if question.store.by_subject.get(path.last.issuer):
+    if question.store.by_subject.get(issuer_of(path.last)):
         hint = f"{path} <- {issuer}. "  # too many candidates to have looked at all of them
     forgotten = (
         f"its owner has to add it to the chain{f' ({url} has it)' if url else ''}, in most places "
@@ -302,7 +303,7 @@ def _leaf(question: Question, path: Path) -> Findings:
             f"{question.peer}'s. "
             + (
                 "With openssl req -x509 add: -addext basicConstraints=critical,CA:FALSE"
-                if leaf.subject == leaf.issuer
+                if subject_of(leaf) == issuer_of(leaf)
                 else fix
             ),
         )

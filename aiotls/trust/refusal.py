@@ -17,6 +17,7 @@ from cryptography import x509
 from ..enums import Alert
 from ..errors import CertificateError
 from .certificates import printable, title
+from .distinguished import issuer_of, subject_of
 
 if TYPE_CHECKING:
     from .store import TrustStore
@@ -139,8 +140,8 @@ def find_path(question: Question) -> Path:
     while path[-1] not in store:
         current = path[-1]
         candidates = [
-            *store.by_subject.get(current.issuer, ()),
-            *(c for c in others if c not in path and c.subject == current.issuer),
+            *store.by_subject.get(issuer_of(current), ()),
+            *(c for c in others if c not in path and subject_of(c) == issuer_of(current)),
         ][: MAX_ATTEMPTS - attempts]
         attempts += len(candidates)
         issuers = [c for c in candidates if is_issued_by(current, c)]

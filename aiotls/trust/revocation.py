@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtensionOID
 
 from ..enums import Alert
 from ..errors import CertificateError, UsageError
-from .certificates import UNREADABLE, UNREADABLE_NAME, title
+from .certificates import UNREADABLE, title
+from .distinguished import UNREADABLE_NAME, issuer_of
 
 UNREADABLE_LIST = (
     *UNREADABLE,
@@ -73,7 +74,7 @@ class RevocationLists:
         self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime.datetime
     ) -> None:
         """The same for one certificate."""
-        lists = self._by_issuer.get(certificate.issuer, [])
+        lists = self._by_issuer.get(issuer_of(certificate), [])
         problem: CertificateError | None = refuse(
             3,
             "unable to get certificate CRL",

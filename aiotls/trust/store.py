@@ -22,13 +22,13 @@ from . import refusal, system
 from .certificates import (
     CERTIFICATE_LABELS,
     UNREADABLE,
-    UNREADABLE_NAME,
     not_pem_hint,
     parse_certificate,
     pem_blocks,
     rsa_bits,
     to_der,
 )
+from .distinguished import subject_of
 from .memory import PathMemory
 from .names import parse_address
 
@@ -223,10 +223,7 @@ class TrustStore:
         """The anchors by their subjects' names."""
         index: dict[x509.Name, list[x509.Certificate]] = {}
         for certificate in self.certificates:
-            try:
-                index.setdefault(certificate.subject, []).append(certificate)
-            except UNREADABLE_NAME:
-                continue  # a name that cannot be read is nobody's issuer
+            index.setdefault(subject_of(certificate), []).append(certificate)
         return index
 
     # -- judging others ----------------------------------------------------------------------------

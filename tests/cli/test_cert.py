@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiotls import CertificateError, TrustStore
 from aiotls.cli import report
@@ -246,3 +247,25 @@ def test_connect_with_groups_and_a_key_log(
     )
     assert json.loads(done.stdout)["group"] == "secp384r1"
     assert "CLIENT_TRAFFIC_SECRET_0 " in log.read_text()
+
+
+def test_a_name_that_the_library_does_not_read(
+    aiotls: Run, serve: Serve, files: Files, tmp_path: Path
+) -> None:
+    """It is shown as OpenSSL shows it, by whatever looks at certificates."""
+    issued = leaf("localhost", common_name="localhost.")
+    odd = certificates.with_odd_name(issued, authority())
+    chain, ca = tmp_path / "odd.pem", tmp_path / "ca.pem"
+    chain.write_bytes(odd.public_bytes(Encoding.PEM) + issued.key_pem)
+    ca.write_bytes(authority().pem)
+    name = "#" + b"ocalhost.".hex()
+    assert name in aiotls("cert", "show", str(chain)).stdout
+    server = serve("--echo", "--cert", str(chain), "--key", str(chain))
+    target = f"localhost:{server.port}"
+    for command in ("connect", "trace", "check"):
+        done = aiotls(command, target, "--cafile", str(ca))
+        assert done.returncode == 0, done.stderr
+        assert name in done.stdout + done.stderr or command == "check"
+    done = aiotls("cert", "check", target, "--cafile", files.ca)
+    assert done.returncode == 3
+    assert name in done.stdout
