@@ -94,8 +94,11 @@ async def converse(worker: Worker) -> None:
             answer = await worker.answer(json.loads(line))
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os._exit(1)  # who asked has gone
 
 
 def main() -> None:

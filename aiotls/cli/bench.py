@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..bench import contest, engines, report, stacks, works
 from ..bench.settings import SUITES, Settings
@@ -82,6 +84,27 @@ def _names(what: str, known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     return names
 
 
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM, and SIGHUP from a terminal that is closed, end the processes and remove the files.
+
+    As Ctrl-C does; left to themselves they would end this process alone.
+    """
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def run(options: argparse.Namespace) -> int:
     """Runs the command; 1 when a stack fails at its work."""
     names = [work.name for work in (*works.WORKS, *engines.WORKS)]
@@ -95,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         )
     terminal = Terminal.of(sys.stdout)
     found = []
-    with tempfile.TemporaryDirectory() as directory:
+    with _ended_in_order(), tempfile.TemporaryDirectory() as directory:
         settings = Settings.create(Path(directory), options.tls, options.suite)
         try:
             for row in _rows(options, settings, chosen):

@@ -62,7 +62,12 @@ def test_bench_takes_no_rounds_that_are_none(aiotls: Run) -> None:
         assert "--rounds" in done.stderr
 
 
-def test_bench_ends_at_ctrl_c_with_nothing_left_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_bench_ends_at_a_signal_with_nothing_left_behind(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     options = ["--rounds", "40", "--scale", "0.01", "--stacks", "ssl,aiotls"]
     command = [sys.executable, "-m", "aiotls", "bench", *options, "--only", "in memory: 1"]
     with subprocess.Popen(
@@ -75,9 +80,9 @@ def test_bench_ends_at_ctrl_c_with_nothing_left_behind(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "in memory: 16 KiB\n"
         assert list(tmp_path.iterdir()) != []
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=50)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert stderr == ""
     assert list(tmp_path.iterdir()) == []
 
