@@ -1,6 +1,6 @@
 """A small HTTP/1.1 server for a directory: GET and HEAD, and nothing that could be abused.
 
-RFC 9112. Request heads are bounded in size and time; every path is resolved before it is
+RFC 9110 and 9112. Request heads are bounded in size and time; every path is resolved before it is
 opened and has to lie in the directory; names that begin with a dot are not served.
 """
 
@@ -11,6 +11,7 @@ import email.utils
 import html
 import mimetypes
 import os
+import re
 import stat
 import time
 import urllib.parse
@@ -33,6 +34,9 @@ CHUNK = 1 << 18
 
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
+RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
+"""One range, of sizes that a file can have."""
+
 Log = Callable[[str], None]
 
 
@@ -40,7 +44,7 @@ class Refused(Exception):
     """A request that is answered with an error; the connection is closed after it."""
 
     def __init__(self, status: HTTPStatus, text: str = "") -> None:
-        super().__init__(text or status.phrase)
+        super().__init__(text)
         self.status = status
 
 
@@ -52,6 +56,11 @@ class Request:
     target: str
     version: str
     headers: Mapping[str, str]
+
+    @property
+    def path(self) -> str:
+        """The path of the target, as it was sent (RFC 9112, section 3.2)."""
+        return path_of(self.target)
 
     @property
     def keep_alive(self) -> bool:
@@ -95,6 +104,8 @@ def parse_head(head: bytes) -> Request:
     if len(parts) != 3 or not parts[0] or not set(parts[0]) <= TOKEN or not parts[1]:
         raise Refused(HTTPStatus.BAD_REQUEST, "the request line is not one")
     method, target, version = parts
+    if not (target.isascii() and target.isprintable()):  # RFC 3986, section 2: it is escaped
+        raise Refused(HTTPStatus.BAD_REQUEST, "the target has characters that are not escaped")
     if version not in ("HTTP/1.0", "HTTP/1.1"):
         raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     headers: dict[str, str] = {}
@@ -115,27 +126,35 @@ def parse_head(head: bytes) -> Request:
     return Request(method, target, version, headers)
 
 
+def path_of(target: str) -> str:
+    """A request target without its origin, its query and its fragment."""
+    if target.startswith(("http://", "https://")):  # 3.2.2: the absolute form has to be taken
+        target = "/" + target.split("/", 3)[3] if target.count("/") >= 3 else "/"
+    return target.split("?", 1)[0].split("#", 1)[0]
+
+
 def locate(root: Path, target: str) -> Path:
     """The file or directory that *target* names, inside *root*. Raises Refused.
 
     *root* is resolved already. What leads out of it, by ``..`` or by a symbolic link, does not
     exist as far as a client can tell.
     """
-    if target.startswith(("http://", "https://")):  # 3.2.2: the absolute form has to be taken
-        target = "/" + target.split("/", 3)[3] if target.count("/") >= 3 else "/"
-    path = target.split("?", 1)[0].split("#", 1)[0]
+    path = path_of(target)
     if not path.startswith("/"):
         raise Refused(HTTPStatus.BAD_REQUEST, "the path does not begin with a slash")
-    try:
-        decoded = urllib.parse.unquote(path, errors="strict")
-    except UnicodeDecodeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the path is not UTF-8") from error
+    # Names of files are bytes, and not all of them UTF-8.
+    decoded = urllib.parse.unquote(path, errors="surrogateescape")
     parts = [part for part in decoded.split("/") if part]
     for part in parts:
         if part.startswith(".") or "\0" in part or "\\" in part or (os.altsep and ":" in part):
             raise Refused(HTTPStatus.NOT_FOUND)
+    return _resolve(root, root.joinpath(*parts))
+
+
+def _resolve(root: Path, path: Path) -> Path:
+    """Where *path* leads, if that is in *root* and has no hidden part. Raises Refused."""
     try:
-        found = root.joinpath(*parts).resolve(strict=True)
+        found = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
         raise Refused(HTTPStatus.NOT_FOUND) from error
     if found != root and root not in found.parents:
@@ -149,8 +168,7 @@ def respond(root: Path, request: Request) -> Response:
     """The answer to *request*; an open file in it is for the caller to close. Raises Refused."""
     if request.method not in ("GET", "HEAD"):
         return _error(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
-    found = locate(root, request.target)
-    path = request.target.split("?", 1)[0]
+    found, path = locate(root, request.target), request.path
     if found.is_dir():
         if not path.endswith("/"):
             # One slash: two would make the next part a host.
@@ -158,8 +176,10 @@ def respond(root: Path, request: Request) -> Response:
             return _error(HTTPStatus.MOVED_PERMANENTLY, {"Location": location})
         index = found / "index.html"
         if not index.is_file():
-            return _listing(found)
-        found = locate(root, path + "index.html")
+            return _listing(root, found)
+        found = _resolve(root, index)
+    elif path.endswith("/"):
+        raise Refused(HTTPStatus.NOT_FOUND)
     return _file(found, request)
 
 
@@ -185,13 +205,48 @@ def _file(path: Path, request: Request) -> Response:
     headers = {
         "Content-Type": kind,
         "Last-Modified": email.utils.formatdate(modified, usegmt=True),
+        "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
     }
     since = request.headers.get("if-modified-since")
     if since is not None and _timestamp(since) >= modified:
         file.close()
         return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(HTTPStatus.OK, file, about.st_size, headers)
+    size = about.st_size
+    try:
+        wanted = wanted_range(request, size, headers["Last-Modified"])
+    except Refused as error:
+        file.close()
+        return _error(error.status, {"Content-Range": f"bytes */{size}"})
+    if wanted is None:
+        return Response(HTTPStatus.OK, file, size, headers)
+    file.seek(wanted.start)
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+    return Response(HTTPStatus.PARTIAL_CONTENT, file, len(wanted), headers)
+
+
+def wanted_range(request: Request, size: int, modified: str) -> range | None:
+    """The bytes that are asked for; None for all of them (RFC 9110, section 14.2).
+
+    Several ranges at once are answered with all, which the RFC leaves to the server. Raises
+    Refused where there are no such bytes.
+    """
+    asked = request.headers.get("range", "")
+    if request.method != "GET" or request.headers.get("if-range", modified) != modified:
+        return None
+    found = RANGE.fullmatch(asked)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:  # the last so many
+        length = min(int(found[2]), size)
+        wanted = range(size - length, size)
+    else:
+        if found[2] and int(found[2]) < int(found[1]):
+            return None  # 14.1.1: not valid, so as if it were not there
+        wanted = range(int(found[1]), min(int(found[2]) + 1, size) if found[2] else size)
+    if not wanted:
+        raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+    return wanted
 
 
 def _timestamp(text: str) -> float:
@@ -201,21 +256,53 @@ def _timestamp(text: str) -> float:
         return -1.0
 
 
-def _listing(directory: Path) -> Response:
+def _listing(root: Path, directory: Path) -> Response:
+    """What is in a directory, as far as it is served."""
     names = []
     for entry in sorted(directory.iterdir(), key=lambda path: path.name):
-        if not entry.name.startswith("."):
-            names.append(entry.name + ("/" if entry.is_dir() else ""))
+        if entry.name.startswith("."):
+            continue
+        try:
+            found = _resolve(root, entry)
+        except Refused:
+            continue
+        if found.is_dir():
+            names.append(entry.name + "/")
+        elif found.is_file():
+            names.append(entry.name)
+    if directory != root:
+        names.insert(0, "../")
     items = "\n".join(
-        f'<li><a href="./{urllib.parse.quote(name, errors="surrogateescape")}">'
-        f"{html.escape(name.encode('utf-8', 'replace').decode())}</a></li>"
-        for name in names
+        f'<li><a href="{_reference(name)}">{html.escape(_shown(name))}</a></li>' for name in names
     )
+    where = html.escape("/" + _shown(directory.relative_to(root).as_posix()).removeprefix("."))
     page = (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Index</title>\n'
-        f"<h1>Index</h1>\n<ul>\n{items}\n</ul>\n</html>\n"
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Index of {where}</title>\n<style>{STYLE}</style>\n"
+        f"<h1>Index of {where}</h1>\n<ul>\n{items}\n</ul>\n</html>\n"
     ).encode()
     return Response(HTTPStatus.OK, page, len(page), {"Content-Type": "text/html; charset=utf-8"})
+
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.6 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.3rem; overflow-wrap: anywhere; }
+ul { list-style: none; padding: 0; }
+a { overflow-wrap: anywhere; text-decoration: none; }
+a:hover, a:focus { text-decoration: underline; }
+"""
+
+
+def _reference(name: str) -> str:
+    return name if name == "../" else "./" + urllib.parse.quote(name, errors="surrogateescape")
+
+
+def _shown(name: str) -> str:
+    """A name for people: what is not UTF-8 in it, or would break the line, is a question mark."""
+    text = name.encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _error(status: HTTPStatus, headers: dict[str, str] | None = None, text: str = "") -> Response:
@@ -236,6 +323,7 @@ async def serve_client(
         try:
             async with asyncio.timeout(IDLE):
                 head = await reader.readuntil(b"\r\n\r\n")
+                head = head.removeprefix(b"\r\n")  # RFC 9112, section 2.2: after a body, perhaps
                 start = time.perf_counter()
                 if len(head) > MAX_HEAD:
                     raise asyncio.LimitOverrunError("", 0)
@@ -247,7 +335,7 @@ async def serve_client(
             status, text = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, ""
             if isinstance(error, Refused):
                 status, text = error.status, str(error)
-            log(f"(malformed request) {status.value} {text}")
+            log(f"(malformed request) {status.value} {text or status.phrase}")
             await _send(writer, _error(status, text=text), keep_alive=False, body=True)
             return
         if not await _answer(root, request, writer, log, start):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,6 @@ def request(target: str, method: str = "GET", **headers: str) -> http.Request:
         "/loop",
         "/to-secret",
         "/nothing",
-        "/index.html/",
         "/index.html/x",
         "/%00",
         "/index.html%00.txt",
@@ -63,15 +63,12 @@ def request(target: str, method: str = "GET", **headers: str) -> http.Request:
     ],
 )
 def test_what_is_not_in_the_directory_does_not_exist(root: Path, target: str) -> None:
-    if target == "/index.html/":
-        assert locate(root, target) == root / "index.html"
-        return
     with pytest.raises(Refused) as caught:
         locate(root, target)
     assert caught.value.status.value == 404
 
 
-@pytest.mark.parametrize("target", ["", "*", "index.html", "/%ff", "C:/x"])
+@pytest.mark.parametrize("target", ["", "*", "index.html", "C:/x"])
 def test_malformed_paths(root: Path, target: str) -> None:
     with pytest.raises(Refused) as caught:
         locate(root, target)
@@ -120,6 +117,8 @@ def test_no_head_raises_anything_but_refused(head: bytes) -> None:
         (b"GET  / HTTP/1.1", 400),
         (b"GET / HTTP/2.0", 505),
         (b"G\x01T / HTTP/1.1", 400),
+        (b"GET /\xe9 HTTP/1.1\r\nHost: x", 400),
+        (b"GET /\x07 HTTP/1.1\r\nHost: x", 400),
         (b"GET / HTTP/1.1", 400),
         (b"GET / HTTP/1.1\r\nHost : x", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y", 400),
@@ -153,6 +152,90 @@ def test_a_directory_without_an_index_is_listed(root: Path) -> None:
 def test_a_directory_without_its_slash_is_redirected_on_the_same_host(root: Path) -> None:
     assert http.respond(root, request("/sub")).headers["Location"] == "/sub/"
     assert http.respond(root, request("//sub")).headers["Location"] == "/sub/"
+
+
+def test_a_redirect_leaves_the_origin_out_and_what_it_names_is_escaped(root: Path) -> None:
+    (root / "\u00e9").mkdir()
+    assert http.respond(root, request("https://x/sub")).headers["Location"] == "/sub/"
+    assert http.respond(root, request("/%C3%A9")).headers["Location"] == "/%C3%A9/"
+    answer = http.respond(root, request("https://x"))
+    assert answer.status.value == 200
+    assert not isinstance(answer.content, bytes)
+    answer.content.close()
+
+
+def test_a_file_is_no_directory(root: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        http.respond(root, request("/index.html/"))
+    assert caught.value.status.value == 404
+
+
+def test_what_is_listed_is_served(root: Path, tmp_path: Path) -> None:
+    """Whatever the names: the links of a list lead to files, and to all that there are."""
+    odd = ["a b", "q?x#y%41", "a:b", "<i>&amp;", '"', "\u00fc", "new\nline", "x" * 200]
+    if os.name == "posix":
+        odd.append(os.fsdecode(b"not utf-8 \xff"))
+    place = root / "odd"
+    place.mkdir()
+    for name in odd:
+        (place / name).write_text(name, errors="surrogateescape")
+    (place / "out").symlink_to(tmp_path / "outside.txt")
+    (place / "circle").symlink_to(place / "circle")
+    (place / "nowhere").symlink_to(place / "nothing")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(place / "fifo")
+    page = http.respond(root, request("/odd/")).content
+    assert isinstance(page, bytes)
+    links = re.findall(r'href="\./([^"]*)"', page.decode("ascii", "replace"))
+    heard = set()
+    for link in links:
+        answer = http.respond(root, request("/odd/" + link))
+        assert not isinstance(answer.content, bytes)
+        with answer.content as file:
+            heard.add(file.read().decode(errors="surrogateescape"))
+    assert heard == set(odd)
+    assert b"<i>" not in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body", "told"),
+    [
+        ("bytes=0-0", 206, b"h", "bytes 0-0/4"),
+        ("bytes=1-", 206, b"ome", "bytes 1-3/4"),
+        ("bytes=2-99", 206, b"me", "bytes 2-3/4"),
+        ("bytes=-3", 206, b"ome", "bytes 1-3/4"),
+        ("bytes=-99", 206, b"home", "bytes 0-3/4"),
+        ("bytes=4-", 416, None, "bytes */4"),
+        ("bytes=-0", 416, None, "bytes */4"),
+        ("bytes=3-1", 200, b"home", None),
+        ("bytes=0-1,3-3", 200, b"home", None),
+        ("bytes=-", 200, b"home", None),
+        ("bytes=x-", 200, b"home", None),
+        ("lines=1-2", 200, b"home", None),
+        ("bytes=0-" + "9" * 400, 200, b"home", None),
+    ],
+)
+def test_a_range(root: Path, asked: str, status: int, body: bytes | None, told: str | None) -> None:
+    """RFC 9110, section 14."""
+    answer = http.respond(root, request("/index.html", range=asked))
+    assert (answer.status.value, answer.headers.get("Content-Range")) == (status, told)
+    if body is not None:
+        assert not isinstance(answer.content, bytes)
+        with answer.content as file:
+            assert file.read(answer.length) == body
+            assert answer.length == len(body)
+
+
+def test_a_range_of_what_has_changed_or_of_a_head_is_all_of_it(root: Path) -> None:
+    headers = {"range": "bytes=1-", "if-range": "Thu, 01 Jan 1970 00:00:00 GMT"}
+    for asked in (
+        request("/index.html", **headers),
+        request("/index.html", method="HEAD", range="bytes=1-"),
+    ):
+        answer = http.respond(root, asked)
+        assert (answer.status.value, answer.length) == (200, 4)
+        assert not isinstance(answer.content, bytes)
+        answer.content.close()
 
 
 def test_not_modified(root: Path) -> None:
@@ -210,6 +293,31 @@ async def test_requests_on_one_connection(root: Path) -> None:
     assert answer.count(b"home") == 1
     assert answer.count(b"HTTP/1.1 404") == 1
     assert len(lines) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_target_that_is_not_escaped_is_refused_in_words(root: Path) -> None:
+    (root / "\u00e9").mkdir()
+    answer, lines = await converse(root, b"GET /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert lines == ["(malformed request) 400 the target has characters that are not escaped"]
+
+
+@pytest.mark.asyncio
+async def test_an_empty_line_before_a_request_is_passed_over(root: Path) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer, _ = await converse(root, head + b"\r\n" + head)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.asyncio
+async def test_a_range_on_the_wire(root: Path) -> None:
+    answer, _ = await converse(
+        root, b"GET /index.html HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 206 Partial Content\r\n")
+    assert b"Content-Length: 2\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nom")
 
 
 @pytest.mark.asyncio
