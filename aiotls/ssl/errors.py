@@ -14,6 +14,7 @@ from typing import TypeVar
 from ..enums import Alert
 from ..errors import AlertReceived, CertificateError, TLSError, Truncated
 from ..reasons import openssl_name
+from .hints import in_contexts
 
 E = TypeVar("E", bound=ssl.SSLError)
 
@@ -148,8 +149,9 @@ def translate(error: TLSError) -> ssl.SSLError:
         translated = failure(_reason(error.reason))
     if error.message not in str(translated):
         translated.add_note(error.message)
-    translated.hint = error.hint  # type: ignore[attr-defined]
-    if error.hint:
-        translated.add_note(error.hint)
+    hint = in_contexts(error.hint) if error.hint else error.hint
+    translated.hint = hint  # type: ignore[attr-defined]
+    if hint:
+        translated.add_note(hint)
     translated.__cause__ = error
     return translated
