@@ -591,6 +591,11 @@ class TLSConnection:
         """On a server: whether an answer to :meth:`request_certificate` is still to come."""
         return self._post is not None and self._post.awaits_certificate
 
+    @property
+    def unanswered_requests(self) -> int:
+        """On a server: how many times it has asked without an answer that was found good."""
+        return self._post.unanswered if self._post is not None else 0
+
     def _do(self, work: Coroutine[Any, Any, Established]) -> None:
         """Work that may await a hook: at once where there is none, or else by the face."""
         if self.config.has_hooks:

@@ -608,5 +608,7 @@ async def _finish_chore(transport: TLSTransport, chore: Awaitable[None]) -> None
             logger.warning("a session could not be kept: %r", error)
     if alive and connection.error is not None:
         transport._received(connection.error)
-    elif not transport._closing:
+        return
+    transport._settle_answers()
+    if not transport._closing:
         transport._send(connection.data_to_send())

@@ -47,6 +47,7 @@ from .phases import Handshake, Linger, Phase, detach, run_chores
 if TYPE_CHECKING:
     from .config import Config
     from .connection import TLSConnection
+    from .handshake.auth import Peer
 
 logger = logging.getLogger("aiotls")
 
@@ -143,6 +144,7 @@ class TLSTransport(_FlowControlMixin):
 
     __slots__ = (
         "__weakref__",
+        "_answers",
         "_below",
         "_closing",
         "_connection",
@@ -219,6 +221,8 @@ class TLSTransport(_FlowControlMixin):
         self._gathering = False
         self._in_callback = False
         self._wrote_at = 0.0
+        # Who waits for answers to requests for a certificate, in the order of the requests.
+        self._answers: list[asyncio.Future[Peer | None]] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
@@ -438,6 +442,8 @@ class TLSTransport(_FlowControlMixin):
             self._send(self._connection.data_to_send())  # the alert
         if self._connection.chores:
             run_chores(self)
+        if self._answers is not None:
+            self._settle_answers()
         self._deliver()
 
     # -- writing -------------------------------------------------------------------------------
@@ -557,16 +563,45 @@ class TLSTransport(_FlowControlMixin):
         self._connection.key_update(request_peer)
         self._flush()
 
-    def request_certificate(self) -> None:
+    def request_certificate(self) -> asyncio.Future[Peer | None]:
         """On a server: asks the client for its certificate now (RFC 8446, section 4.6.2).
 
-        ``connection.peer`` is the client's once it has answered; nothing is held up until then.
+        Returns a future of the client as it was verified, which is ``connection.peer`` from then
+        on; None where it showed nothing. Whether it is awaited is the caller's choice: data flows
+        meanwhile. A client may take its time, since it may ask a person: bound it with
+        ``asyncio.timeout()``. Eight requests may be without an answer.
+
         Raises UsageError where the client did not say that it would answer, on TLS 1.2, and
-        where the configuration has no trust to verify clients by.
+        where the configuration has no trust to verify clients by. The future raises what ended the
+        connection, where that comes first: a certificate that is refused ends it.
         """
         self._seal_small()
         self._connection.request_certificate()
         self._flush()
+        answer: asyncio.Future[Peer | None] = self._loop.create_future()
+        if self._answers is None:
+            self._answers = []
+        self._answers.append(answer)
+        return answer
+
+    def _settle_answers(self) -> None:
+        """Tells those who wait for certificates that have come."""
+        answers, connection = self._answers, self._connection
+        while answers and connection.error is None:
+            if len(answers) <= connection.unanswered_requests:
+                return
+            answer = answers.pop(0)
+            if not answer.done():
+                answer.set_result(connection.peer)
+        self._answers = answers or None
+
+    def _drop_answers(self, error: BaseException) -> None:
+        """The connection is gone, and no certificate comes any more."""
+        answers, self._answers = self._answers, None
+        for answer in answers or ():
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()  # nobody has to have awaited it
 
     def get_write_buffer_size(self) -> int:
         """Bytes that have been written and that the kernel has not taken yet."""
@@ -669,6 +704,12 @@ class TLSTransport(_FlowControlMixin):
         self._drop_gathered()
         protocol, self._protocol = self._protocol, None
         self._data_received = self._direct = self._error = None
+        if self._answers is not None:
+            self._drop_answers(
+                ConnectionResetError("the connection was closed, and the certificate did not come")
+                if error is None
+                else self._translate(error)
+            )
         if protocol is not None:
             lost: Callable[[Any], None] = protocol.connection_lost
             lost(None if error is None else self._translate(error))

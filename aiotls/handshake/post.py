@@ -289,6 +289,11 @@ class PostHandshake:
         """On a server: whether it has asked for a certificate that is still to come."""
         return self._authentication is not None and bool(self._authentication.requests)
 
+    @property
+    def unanswered(self) -> int:
+        """On a server: how many requests have no answer yet that was found good."""
+        return self._authentication.unanswered if self._authentication is not None else 0
+
     def request_certificate(self) -> None:
         """On a server: asks for the client's certificate; UsageError where that cannot be."""
         request = self.authentication.request()

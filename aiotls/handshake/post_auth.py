@@ -54,6 +54,8 @@ class LateAuthentication:
         self.established = established
         self.requests: dict[bytes, CertificateRequest] = {}
         """On a server: the requests without an answer yet, by their context."""
+        self.unanswered = 0
+        """On a server: how many requests have no answer yet that was found good."""
         self._reader = reader
         self._writer = writer
         self._answer = Answer()
@@ -106,6 +108,7 @@ class LateAuthentication:
             raise UsageError(f"{MAX_REQUESTS} requests for a certificate are unanswered")
         request = CertificateRequest(config.random(16), certificate_request(config).extensions)
         self.requests[request.context] = request
+        self.unanswered += 1
         return request
 
     def collect(self, kind: int, body: bytes) -> Answer | None:
@@ -122,7 +125,9 @@ class LateAuthentication:
         transcript = self.established.transcript
         if transcript is None:
             return None
-        return await answer.verify(self.config, self.established, transcript, self.requests)
+        peer = await answer.verify(self.config, self.established, transcript, self.requests)
+        self.unanswered -= 1
+        return peer
 
 
 # -- the client's half -----------------------------------------------------------------------------
