@@ -454,12 +454,12 @@ class TLSConnection:
             if want is Want.READ or self._writer.pending:
                 return
 
-    def take_record(self, data: Bytes) -> bytes | None:
-        """The content of *data* where that is one record of application data and nothing else.
+    def take_data(self, data: Bytes) -> bytes | None:
+        """The content of *data* where that is whole records of application data and nothing else.
 
-        So it is where messages are short, and then there is nothing more to be done for it: the
-        quick way for a face that hands data on at once. None means that *data* was taken in as
-        by :meth:`receive_data`, with all that this may lead to.
+        So it is as long as the network keeps up, and then there is nothing more to be done for
+        it: the quick way for a face that hands data on at once. None means that *data* was taken
+        in as by :meth:`receive_data`, with all that this may lead to.
         """
         reader, post = self._reader, self._post
         if (
@@ -472,10 +472,20 @@ class TLSConnection:
         ):
             self.receive_data(data)
             return None
-        content = reader.opener.open_one(data)
+        opener = reader.opener
+        content = opener.open_one(data)
         if content is None:
-            self._receive(data)
-        elif self._empty_records:
+            contents: list[bytes] = []
+            position = opener.open_run(data, 0, contents)
+            content = b"".join(contents)
+            if position != len(data) or not content or opener.sequence >= opener.limit:
+                if content:
+                    self._plaintext.append(content)
+                    self._readable = len(content)
+                    self._empty_records = 0
+                self._receive(memoryview(data)[position:])
+                return None
+        if self._empty_records:
             self._empty_records = 0
         return content
 

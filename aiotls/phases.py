@@ -100,7 +100,7 @@ class Records(Phase):
                 connection.receive_data(data)
                 plaintext = None
             else:
-                plaintext = connection.take_record(data)
+                plaintext = connection.take_data(data)
         except TLSError as error:
             transport._received(error)
             return

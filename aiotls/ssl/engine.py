@@ -427,11 +427,11 @@ class BufferEngine(Engine):
         """
         connection = self.connection
         if self._open and buffer is None and size >= MAX_PLAINTEXT:
-            # As the event loops' own TLS asks: one record, and then whether there is more.
+            # As the event loops' own TLS asks: for all that it may hold, then if there is more.
             incoming = self.incoming
-            if arrived := incoming.read():
+            if arrived := incoming.read(size):  # more than its content
                 try:
-                    data = connection.take_record(arrived)
+                    data = connection.take_data(arrived)
                 except TLSError:  # it is in connection.error
                     data = None
                 if data is not None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from cryptography import x509
 
-from .engine import ENCODING_DER, Engine
+from ..errors import UsageError
+from .engine import ENCODING_DER, BufferEngine, Engine
 
 
 class _Additions:
@@ -64,6 +65,20 @@ class _Additions:
 
 class SSLObject(_Additions, ssl.SSLObject):
     """``ssl.SSLObject``, and what it lacks."""
+
+    def write(self, data: Any) -> int:
+        """Seals *data* into the outgoing buffer, all of it."""
+        # The event loops' own TLS calls this for every small write, so that what is usual is done
+        # here, and passed on to nobody but the connection.
+        engine = self._sslobj
+        if type(data) is not bytes or type(engine) is not BufferEngine:
+            return engine.write(data)  # type: ignore[no-any-return]
+        try:
+            sealed = engine.connection.seal(data)
+        except UsageError:
+            return engine.write(data)
+        engine.outgoing.write(sealed)
+        return len(data)
 
 
 class SSLSocket(_Additions, ssl.SSLSocket):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiotls import ClientConfig, ProtocolError, ServerConfig, TLSConnection, Truncated, UsageError
-from aiotls.crypto.aead import Opener13, Sealer13
+from aiotls.crypto.aead import Bytes, Opener13, Sealer13
 from aiotls.enums import Alert, ContentType, ProtocolVersion
 from aiotls.errors import AlertReceived
 from aiotls.record import RecordReader
@@ -533,39 +534,97 @@ def test_the_quick_ways_do_what_the_others_do(pair: Pair) -> None:
         stream = b"".join(pair.client.seal(chunk) for chunk in chunks)
         got = []
         for start in range(0, len(stream), size):
-            content = pair.server.take_record(memoryview(stream)[start : start + size])
+            content = pair.server.take_data(memoryview(stream)[start : start + size])
             got.append(pair.server.read() if content is None else content)
         assert b"".join(got) == b"".join(chunks)
 
     check()
 
 
-def test_one_record_of_data_is_all_that_the_quick_way_returns(pair13: Pair) -> None:
+def test_whole_records_of_data_are_all_that_the_quick_way_returns(pair13: Pair) -> None:
     client, server = pair13.client, pair13.server
     client.write(b"one")
-    assert server.take_record(client.data_to_send()) == b"one"
+    assert server.take_data(client.data_to_send()) == b"one"
     client.write(b"two")
     client.write(b"three")
-    assert server.take_record(client.data_to_send()) is None
-    assert server.read() == b"twothree"
+    assert server.take_data(client.data_to_send()) == b"twothree"
+    assert not server.readable
+    client.write(b"four")
+    client.write(b"five")
+    sealed = client.data_to_send()
+    assert server.take_data(sealed[:-1]) is None
+    assert server.read() == b"four"
+    assert server.take_data(sealed[-1:]) is None
+    assert server.read() == b"five"
     client.key_update(request_peer=True)
-    assert server.take_record(client.data_to_send()) is None
-    assert client.take_record(server.seal(b"four")) is None  # behind the answering KeyUpdate
+    assert server.take_data(client.data_to_send()) is None
+    assert client.take_data(server.seal(b"four")) is None  # behind the answering KeyUpdate
     assert client.read() == b"four"
     client.send_close_notify()
-    assert server.take_record(client.data_to_send()) is None
+    assert server.take_data(client.data_to_send()) is None
     assert server.peer_closed
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("size", [1, 5, 100, 4_000, 5_000])
+def test_records_of_one_length_are_opened_in_order(
+    pair: Pair, size: int, kind: Callable[[bytes], Bytes]
+) -> None:
+    pair.server.receive_data(pair.client.seal(bytes(100_000)))  # which makes room for large ones
+    assert len(pair.server.read()) == 100_000
+    contents = [bytes([number]) * size for number in range(100)]
+    records = list(map(pair.client.seal, contents))
+    assert len({len(record) for record in records}) == 1
+    stream = b"".join(records)
+    pair.server.receive_data(kind(stream[:50]))
+    pair.server.receive_data(kind(stream[50:]))
+    assert pair.server.read() == b"".join(contents)
+
+
+@pytest.mark.parametrize("place", [0, 1, 15, 31, 32, 63])
+def test_among_records_of_one_length_each_may_be_wrong(pair13: Pair, place: int) -> None:
+    records = [pair13.client.seal(b"data") for _ in range(64)]
+    records[place] = records[place][:-1] + bytes([records[place][-1] ^ 1])
+    with pytest.raises(ProtocolError) as caught:
+        pair13.server.take_data(b"".join(records))
+    assert caught.value.alert == Alert.BAD_RECORD_MAC
+    assert pair13.server.read() == b"data" * place
+
+
+@pytest.mark.parametrize("place", [0, 1, 15, 31, 32, 63])
+def test_among_records_of_one_length_each_may_be_a_key_update(pair13: Pair, place: int) -> None:
+    client, server = pair13.client, pair13.server
+    contents = [b"%05d" % number for number in range(64)]  # as long as a KeyUpdate
+    records = []
+    for number, content in enumerate(contents):
+        if number == place:
+            client.key_update()
+            records.append(client.data_to_send())
+        records.append(client.seal(content))
+    assert len({len(record) for record in records}) == 1
+    assert server.take_data(b"".join(records)) is None
+    assert server.read() == b"".join(contents)
+
+
+def test_among_records_of_one_length_some_may_be_padded(pair13: Pair) -> None:
+    sealer: Any = pair13.client._writer.sealer
+    sealer._padding = 64
+    contents = [b"x" * (number % 60 + 1) for number in range(100)]
+    records = list(map(pair13.client.seal, contents))
+    assert len({len(record) for record in records}) == 1
+    pair13.server.receive_data(b"".join(records))
+    assert pair13.server.read() == b"".join(contents)
 
 
 def test_the_quick_way_keeps_data_in_order(pair13: Pair) -> None:
     client, server = pair13.client, pair13.server
     client.write(b"unread")
     server.receive_data(client.data_to_send())
-    assert server.take_record(client.seal(b" and after")) is None
+    assert server.take_data(client.seal(b" and after")) is None
     assert server.read() == b"unread and after"
     sealed = client.seal(b"cut")
-    assert server.take_record(sealed[:10]) is None
-    assert server.take_record(sealed[10:]) is None
+    assert server.take_data(sealed[:10]) is None
+    assert server.take_data(sealed[10:]) is None
     assert server.read() == b"cut"
 
 
@@ -573,9 +632,9 @@ def test_the_quick_way_refuses_what_was_changed_on_the_way(pair13: Pair) -> None
     sealed = bytearray(pair13.client.seal(b"data"))
     sealed[-1] ^= 1
     with pytest.raises(ProtocolError) as caught:
-        pair13.server.take_record(sealed)
+        pair13.server.take_data(sealed)
     assert caught.value.alert == Alert.BAD_RECORD_MAC
-    assert pair13.server.take_record(pair13.client.seal(b"data")) is None
+    assert pair13.server.take_data(pair13.client.seal(b"data")) is None
 
 
 def test_sealing_after_the_end_is_refused(pair13: Pair) -> None:
@@ -598,11 +657,11 @@ def test_sealing_moves_on_to_the_next_key_in_time(pair13: Pair) -> None:
 def test_the_quick_way_asks_for_another_key_in_time(pair13: Pair) -> None:
     client, server = pair13.client, pair13.server
     server._reader.opener.limit = server._reader.opener.sequence + 1
-    assert server.take_record(client.seal(b"data")) is None
+    assert server.take_data(client.seal(b"data")) is None
     assert server.read() == b"data"
     client.receive_data(server.data_to_send())
     before = client._writer.sealer
-    assert server.take_record(client.seal(b"more")) is None
+    assert server.take_data(client.seal(b"more")) is None
     assert client._writer.sealer is not before
     assert server.read() == b"more"
 
