@@ -352,6 +352,9 @@ class Handshake(Phase):
             self._release()
             self.complete = True
             transport = self.transport
+            count = getattr(transport._context, "_aiotls_complete", None)
+            if count is not None:
+                count(self.connection)
             if isinstance(error, TLSError):  # records behind the handshake that were wrong
                 transport._received(error)
             if self.below is not None:

@@ -88,6 +88,12 @@ class Context(Protocol):
     def _aiotls_error(self, error: TLSError) -> Exception:
         """The exception that users of this context expect in place of *error*."""
 
+    def _aiotls_begin(self, connection: TLSConnection) -> Any:
+        """A connection begins; the same as _aiotls_object if it is needed that early, or None."""
+
+    def _aiotls_complete(self, connection: TLSConnection) -> None:
+        """The handshake of a connection is complete."""
+
     def _aiotls_object(self, connection: TLSConnection) -> Any:
         """What ``get_extra_info("ssl_object")`` returns."""
 
@@ -194,6 +200,9 @@ class TLSTransport(_FlowControlMixin):
         super().__init__(None, loop)
         self._connection = connection
         self._context = context
+        begin = getattr(context, "_aiotls_begin", None)
+        if begin is not None and (view := begin(connection)) is not None:
+            self._extra["ssl_object"] = view
         self._shutdown_timeout = shutdown_timeout
         self._below: asyncio.Transport | None = None
         self._protocol: asyncio.BaseProtocol | None = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -33,6 +32,9 @@ from ..trust.distinguished import issuer_of, subject_of
 from .errors import failure, make, refusal
 
 LONGEST_PATH = 8
+PEM_LIB = 0x80009
+"""OpenSSL 3's number for what its PEM routines refuse, which the standard library has as errno."""
+
 _HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
 _TRUSTED_LABEL = "TRUSTED CERTIFICATE"
 """OpenSSL's own form: a certificate, followed by what it is trusted for."""
@@ -102,31 +104,28 @@ class Anchors:
                 raise TypeError(
                     "cadata should be an ASCII string or a bytes-like object"
                 ) from error
-            if not self._load_pem(pem, "cadata"):
-                raise make(
-                    ssl.SSLError,
-                    108,
-                    "no start line: cadata does not contain a certificate",
-                    library="PEM",
-                    reason="NO_START_LINE",
-                )
+            before = len(self.certificates) + len(self.revocation_lists)
+            try:
+                found = self._load_pem(pem, "cadata")
+            except ssl.SSLError as error:
+                if len(self.certificates) + len(self.revocation_lists) > before:
+                    raise
+                raise _nothing_in("no start line") from error
+            if not found:
+                raise _nothing_in("no start line")
             return
         ders = list(_split_der(bytes(data)))
-        if sum(map(len, ders)) != len(data):
-            if ders and sys.version_info >= (3, 12):  # before, what followed was ignored
-                raise make(
-                    ssl.SSLError, 142, "not enough data", library="ASN1", reason="NOT_ENOUGH_DATA"
-                )
+        for number, der in enumerate(ders):
+            try:
+                self._add_certificate(der, "cadata")
+            except ssl.SSLError as error:
+                if number:
+                    raise
+                raise _nothing_in("not enough data") from error
         if not ders:
-            raise make(
-                ssl.SSLError,
-                142,
-                "not enough data: cadata does not contain a certificate",
-                library="ASN1",
-                reason="NOT_ENOUGH_DATA",
-            )
-        for der in ders:
-            self._add_certificate(der, "cadata")
+            raise _nothing_in("not enough data")
+        if sum(map(len, ders)) != len(data):
+            raise failure("NOT_ENOUGH_DATA", library="ASN1", number=142)
 
     def _load_pem(self, data: bytes, source: str) -> bool:
         found = False
@@ -279,9 +278,13 @@ def read(path: str | bytes | os.PathLike[Any], role: str) -> bytes:
 
 
 def _bad_pem(why: str) -> ssl.SSLError:
-    error = failure("PEM_LIB", "PEM lib")
+    error = make(ssl.SSLError, PEM_LIB, "PEM lib", library="X509")
     error.add_note(why)
     return error
+
+
+def _nothing_in(why: str) -> ssl.SSLError:
+    return make(ssl.SSLError, 0, f"{why}: cadata does not contain a certificate")
 
 
 def _split_der(data: bytes) -> Iterator[bytes]:

@@ -10,8 +10,11 @@ What is set is honoured, or refused with an ``ssl.SSLError`` that says so at onc
 
 from __future__ import annotations
 
+import operator
 import ssl
+import threading
 import warnings
+import weakref
 from typing import Any
 
 from ..config import Config
@@ -39,6 +42,8 @@ _COUNTERS = (
     "number connect connect_good connect_renegotiate accept accept_good accept_renegotiate "
     "hits misses timeouts cache_full"
 ).split()
+_counting = threading.Lock()
+"""Held while one is added: a context's connections are made in many threads."""
 
 
 class SSLContext(ContextProperties):
@@ -62,6 +67,7 @@ class SSLContext(ContextProperties):
                 stacklevel=2,
             )
             protocol = ssl.PROTOCOL_TLS
+        protocol = operator.index(protocol)
         if protocol not in list(ssl._SSLMethod):
             raise ValueError(f"invalid or unsupported protocol version {protocol!r}")
         if protocol not in _PROTOCOLS:
@@ -103,6 +109,9 @@ class SSLContext(ContextProperties):
         owner: Any = None,
         session: Any = None,
     ) -> BufferEngine:
+        for bio, name in ((incoming, "incoming"), (outgoing, "outgoing")):
+            if not isinstance(bio, ssl.MemoryBIO):
+                raise TypeError(f"{name} must be a ssl.MemoryBIO, not {type(bio).__name__}")
         self._check_role(server_side, server_hostname)
         return BufferEngine(self, incoming, outgoing, server_side, server_hostname, owner, session)
 
@@ -119,11 +128,9 @@ class SSLContext(ContextProperties):
         return SocketEngine(self, sock, server_side, server_hostname, owner, session)
 
     def _check_role(self, server_side: bool, server_hostname: str | None) -> None:
-        if server_side:
-            if self._protocol == ssl.PROTOCOL_TLS_CLIENT:
-                raise refusal("Cannot create a server socket with a PROTOCOL_TLS_CLIENT context")
-            return
-        if self._protocol == ssl.PROTOCOL_TLS_SERVER:
+        if server_side and self._protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise refusal("Cannot create a server socket with a PROTOCOL_TLS_CLIENT context")
+        if not server_side and self._protocol == ssl.PROTOCOL_TLS_SERVER:
             raise refusal("Cannot create a client socket with a PROTOCOL_TLS_SERVER context")
         if server_hostname is not None and "\0" in server_hostname:
             raise TypeError("embedded null character")
@@ -131,7 +138,7 @@ class SSLContext(ContextProperties):
             raise ValueError(
                 "server_hostname cannot be an empty string or start with a leading dot."
             )
-        if server_hostname is None and self.check_hostname:
+        if not server_side and server_hostname is None and self.check_hostname:
             raise ValueError("check_hostname requires server_hostname")
 
     # The seam of this package's own asyncio transport.
@@ -149,17 +156,35 @@ class SSLContext(ContextProperties):
         object.__setattr__(attached, "_aiotls_hooks", hooks)
         return attached
 
+    def _aiotls_complete(self, connection: TLSConnection) -> None:
+        self._count_good(connection)
+
     def _aiotls_error(self, error: TLSError) -> Exception:
         return translate(error)
+
+    def _aiotls_begin(self, connection: TLSConnection) -> SSLObject | None:
+        # What the callbacks are given in the handshake, and what get_extra_info() has later.
+        self._count("accept" if connection.server_side else "connect")
+        if self._servername_callback is None and self._message_callback is None:
+            return None
+        return self._aiotls_object(connection)
 
     def _aiotls_object(self, connection: TLSConnection) -> SSLObject:
         hooks = getattr(connection.config, "_aiotls_hooks", None) or Hooks(self)
         described: SSLObject = self.sslobject_class.__new__(self.sslobject_class)
         described._sslobj = Described(self, connection, hooks)
+        hooks.owner = weakref.ref(described)
         return described
 
     def _has_identity(self) -> bool:
         return bool(self._settings.identities) or self._settings.psk_server is not None
 
     def _count(self, event: str) -> None:
-        self._counters[event] += 1
+        with _counting:
+            self._counters[event] += 1
+
+    def _count_good(self, connection: TLSConnection) -> None:
+        self._count("accept_good" if connection.server_side else "connect_good")
+        established = connection.established
+        if established is not None and established.resumed:
+            self._count("hits")

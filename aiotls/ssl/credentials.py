@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ..errors import UsageError
 from ..identity import Identity
 from ..trust.certificates import CERTIFICATE_LABELS, describe_key, not_pem_hint, pem_blocks
-from .anchors import read
+from .anchors import PEM_LIB, read
 from .errors import make
 
 LONGEST_PASSWORD = 1023
@@ -103,4 +103,4 @@ def _check_password(password: str | bytes | bytearray) -> None:
 
 
 def _pem_lib(hint: str) -> ssl.SSLError:
-    return make(ssl.SSLError, 9, "PEM lib", library="SSL", hint=hint)
+    return make(ssl.SSLError, PEM_LIB, "PEM lib", library="SSL", hint=hint)

@@ -98,7 +98,8 @@ class Engine:
         self.server_side = server_side
         self.server_hostname = server_hostname
         config = self.hooks.attach(context._settings.config(server_side))
-        self.connection = connect(config, server_hostname)
+        # On a server it is the standard library's name for nothing that TLS has.
+        self.connection = connect(config, None if server_side else server_hostname)
         context._count("accept" if server_side else "connect")
         if session is not None:
             self.session = session
@@ -177,6 +178,8 @@ class Engine:
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """A channel binding; None where the connection has none of that type."""
+        if not isinstance(cb_type, str):
+            raise TypeError(f"cb_type must be str, not {type(cb_type).__name__}")
         if cb_type not in CHANNEL_BINDING_TYPES:
             raise ValueError(f"{cb_type!r} channel binding type not implemented")
         established = self.connection.established
@@ -255,24 +258,24 @@ class Engine:
         client has been read from.
         """
         connection = self.connection
-        if not self.server_side:
-            raise errors.failure("NOT_SERVER")
         established = connection.established
+        if established is not None and established.version != ProtocolVersion.TLSv1_3:
+            raise errors.failure("WRONG_SSL_VERSION", number=266)
+        if not self.server_side:
+            raise errors.failure("NOT_SERVER", number=284)
         if established is None:
-            raise errors.failure("STILL_IN_INIT")
-        if established.version != ProtocolVersion.TLSv1_3:
-            raise errors.failure("WRONG_SSL_VERSION")
+            raise errors.failure("STILL_IN_INIT", number=121)
         if established.transcript is None:
-            raise errors.failure("EXTENSION_NOT_RECEIVED")
+            raise errors.failure("EXTENSION_NOT_RECEIVED", number=279)
         wanted = self.context._settings.client_auth()
         if wanted is ClientAuth.NONE:
-            raise errors.failure("INVALID_CONFIG")
+            raise errors.failure("INVALID_CONFIG", number=283)
         # In the handshake nothing was asked for; the configuration is this connection's own.
         object.__setattr__(connection.config, "client_auth", wanted)
         try:
             connection.request_certificate()
         except UsageError as error:
-            raise errors.failure("EXTENSION_NOT_RECEIVED") from error
+            raise errors.failure("EXTENSION_NOT_RECEIVED", number=279) from error
 
     # -- reading and writing -------------------------------------------------------------------
 
@@ -308,10 +311,7 @@ class Engine:
 
     def _established(self) -> None:
         """The handshake is complete: it is counted."""
-        context = self.context
-        context._count("accept_good" if self.server_side else "connect_good")
-        if self.session_reused:
-            context._count("hits")
+        self.context._count_good(self.connection)
 
     def _end(self) -> bytes | None:
         """What reading comes to when nothing is left: b"", an exception, or None to wait."""
@@ -517,6 +517,8 @@ def as_bytes(data: Any) -> bytes | bytearray | memoryview:
     if isinstance(data, (bytes, bytearray)):
         return data
     view = memoryview(data)
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
     return view if view.format == "B" and view.ndim == 1 and view.contiguous else view.cast("B")
 
 

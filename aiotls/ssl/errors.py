@@ -75,10 +75,20 @@ def refusal(text: str, hint: str | None = None) -> ssl.SSLError:
     return make(ssl.SSLError, ssl.SSL_ERROR_SSL, text, hint=hint)
 
 
-def failure(reason: str, text: str | None = None, *, library: str = "SSL") -> ssl.SSLError:
-    """An SSLError with OpenSSL's *reason*, whose text is the reason in small letters."""
+def failure(
+    reason: str,
+    text: str | None = None,
+    *,
+    library: str = "SSL",
+    number: int = int(ssl.SSL_ERROR_SSL),
+) -> ssl.SSLError:
+    """An SSLError with OpenSSL's *reason*, whose text is the reason in small letters.
+
+    Its errno is *number*: outside of connections the standard library has OpenSSL's own number
+    for the reason there.
+    """
     text = reason.lower().replace("_", " ") if text is None else text
-    return make(ssl.SSLError, ssl.SSL_ERROR_SSL, text, library=library, reason=reason)
+    return make(ssl.SSLError, number, text, library=library, reason=reason)
 
 
 def want_read() -> ssl.SSLWantReadError:

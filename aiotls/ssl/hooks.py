@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import ssl
 import sys
+import traceback
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ class Hooks:
     def attach(self, config: Config) -> Config:
         """A configuration like *config*, with these hooks in it."""
         context = self.context
+        if isinstance(config, ClientConfig):
+            config = context._settings.with_psk(config)
         self.base = config
         # Built and validated once per context: a shallow copy is all that a connection needs. What
         # the original has found out about itself holds for it too, but for what is set here.
@@ -125,10 +128,13 @@ class Hooks:
             )
         if config.session_store is not None and not _speaks_tls13(config, info):
             changes["tickets"] = 0  # OP_NO_TICKET: in TLS 1.2, a session has its number instead
+        elif not config.tickets and not _speaks_tls13(config, info):
+            changes["tickets"] = 1  # num_tickets is about TLS 1.3 alone
         if not changes:
             return None
         chosen = config.replace(**changes, select=_unasked)
         object.__setattr__(chosen, "observer", self)
+        object.__setattr__(chosen, "_aiotls_hooks", self)
         return chosen
 
     def _ask(self, callback: Any, name: str | None) -> None:
@@ -137,14 +143,14 @@ class Hooks:
             answer = callback(owner, name, self.context)
         except Exception as error:
             # There is no one to raise to but the peer's handshake: as in the standard library.
-            sys.unraisablehook(_Unraisable(error, callback))  # type: ignore[arg-type]
+            _report(error, callback)
             raise _callback_failed(Alert.HANDSHAKE_FAILURE) from error
         if answer is None:
             return
         try:
             alert = Alert(operator.index(answer))
         except (TypeError, ValueError) as error:
-            sys.unraisablehook(_Unraisable(error, answer))  # type: ignore[arg-type]
+            _report(error, answer)
             raise _callback_failed(Alert.INTERNAL_ERROR) from error
         raise _callback_failed(alert)
 
@@ -158,6 +164,16 @@ class _Unraisable:
         self.exc_traceback = error.__traceback__
         self.err_msg = None
         self.object = source
+
+
+def _report(error: BaseException, source: object) -> None:
+    """Tells sys.unraisablehook of an exception that there is no one to raise to."""
+    try:
+        sys.unraisablehook(_Unraisable(error, source))  # type: ignore[arg-type]
+    except Exception:  # the interpreter's own takes nothing but what the interpreter made
+        if sys.stderr is not None:
+            sys.stderr.write(f"Exception ignored in: {source!r}\n")
+            traceback.print_exception(error, file=sys.stderr)
 
 
 def _callback_failed(alert: Alert) -> ProtocolError:
@@ -180,6 +196,7 @@ def _selects(context: SSLContext, config: Config) -> bool:
     return (
         context.sni_callback is not None
         or context._settings.options & _ASKED != _SERVER_PREFERENCE
+        or not context._settings.tickets
         or not (isinstance(config, ServerConfig) and config.identities)
     )
 

@@ -132,10 +132,8 @@ class ContextProperties(ssl.SSLContext):
     @verify_mode.setter
     def verify_mode(self, value: ssl.VerifyMode) -> None:
         try:
-            mode = ssl.VerifyMode(value)
+            mode = ssl.VerifyMode(operator.index(value))
         except ValueError:
-            if not isinstance(value, int):
-                raise TypeError(f"an integer is required, not {value!r}") from None
             raise ValueError("invalid value for verify_mode") from None
         if mode == ssl.CERT_NONE and self._settings.check_hostname:
             raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
@@ -344,7 +342,7 @@ class ContextProperties(ssl.SSLContext):
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise TypeError("path should be a valid filesystem path")
         if not any(block.label == "DH PARAMETERS" for block in pem_blocks(read(path, "path"))):
-            raise failure("NO_START_LINE", library="PEM")
+            raise failure("NO_START_LINE", library="PEM", number=108)
         raise refusal(
             "load_dh_params cannot be honoured: this engine has no finite-field key exchange",
             "Leave it out: set_groups() and set_ecdh_curve() choose the key exchange.",

@@ -166,19 +166,30 @@ class Settings:
             completed.append(identity)
         return completed
 
+    def with_psk(self, config: ClientConfig) -> ClientConfig:
+        """*config* with the key that the callback has for this one connection.
+
+        What the callback raises is for who makes the connection to see.
+        """
+        if self.psk_client is None:
+            return config
+        name, secret = self.psk_client(None)
+        if not secret:  # so this connection has none
+            return config
+        try:
+            return config.replace(psks=[ExternalPsk((name or "").encode(), secret)])
+        except UsageError as error:
+            refused = refusal(error.message, error.hint)
+            raise refused from error
+
     def _client(self, common: dict[str, Any]) -> ClientConfig:
         identities = self._completed()
-        psks = []
-        if self.psk_client is not None:
-            name, secret = self.psk_client(None)
-            psks.append(ExternalPsk((name or "").encode(), secret))
         return ClientConfig(
             **common,
             identity=identities[0] if len(identities) == 1 else None,
             select_identity=_first_fitting(identities) if len(identities) > 1 else None,
             post_handshake_auth=self.post_handshake_auth,
             session_tickets=not self.options & ssl.OP_NO_TICKET,
-            psks=psks,
             dangerous_allow_legacy_servers=bool(self.options & _LEGACY_SERVER_CONNECT),
             dangerous_disable_verification=self.verify_mode == ssl.CERT_NONE,
             dangerous_ignore_server_name=not self.check_hostname,

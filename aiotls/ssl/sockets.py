@@ -90,6 +90,7 @@ class SocketEngine(Engine):
         "_sealed",
         "_reading",
         "_record",
+        "_shaken",
         "_socket",
         "_state",
         "_unsent",
@@ -113,6 +114,8 @@ class SocketEngine(Engine):
         self._record = bytearray(HEADER)
         self._have = 0
         self._unsent = memoryview(b"")
+        self._shaken = False
+        """Whether the handshake is over, and its last message with the peer, or on its way."""
         self._sealed = 0
         """How much of the data of an unfinished write has been sealed."""
 
@@ -210,7 +213,7 @@ class SocketEngine(Engine):
 
     def do_handshake(self) -> None:
         """The handshake, as far as the socket's mode lets it wait."""
-        if self.connection.handshake_complete:
+        if self._shaken:
             return
         sock = self._sock()
         self._handshake(sock, Deadline(sock, "handshake"))
@@ -218,7 +221,7 @@ class SocketEngine(Engine):
     def _handshake(self, sock: socket.socket, deadline: Deadline) -> None:
         connection = self.connection
         with self._reading:
-            while True:
+            while not self._shaken:
                 with self._writing:
                     self._collect()
                     if connection.error is not None:
@@ -231,7 +234,9 @@ class SocketEngine(Engine):
                 if connection.handshake_complete:
                     break
                 self._receive(sock, deadline)
-        self._established()
+            if not self._shaken:
+                self._shaken = True
+                self._established()
 
     def _owes_only_tickets(self) -> bool:
         """Whether all that is left to send is a server's tickets.
@@ -259,10 +264,14 @@ class SocketEngine(Engine):
             if not len(buffer):
                 return 0
         connection = self.connection
-        if not connection.readable:
+        deadline = None
+        while True:
+            with self._state:
+                if connection.readable:
+                    return connection.read(size) if buffer is None else connection.read_into(buffer)
             sock = self._sock()
-            deadline = Deadline(sock, "read")
-            if not connection.handshake_complete:
+            deadline = deadline or Deadline(sock, "read")
+            if not self._shaken:
                 self._handshake(sock, deadline)
             with self._reading:
                 while not connection.readable:
@@ -271,8 +280,7 @@ class SocketEngine(Engine):
                         return end if buffer is None else 0
                     self._receive(sock, deadline)
                     self._reply(sock)
-        with self._state:
-            return connection.read(size) if buffer is None else connection.read_into(buffer)
+            # Another thread that reads may be faster.
 
     def verify_client_post_handshake(self) -> None:
         """Asks the client for its certificate; the request leaves with what is written next."""
@@ -288,7 +296,7 @@ class SocketEngine(Engine):
         view = memoryview(as_bytes(data))
         sock = self._sock()
         deadline = Deadline(sock, "write")
-        if not self.connection.handshake_complete:
+        if not self._shaken:
             self._handshake(sock, deadline)
         with self._writing:
             if len(view) < self._sealed:

@@ -1,0 +1,387 @@
+"""Corners of the standard library's API, each asked of both modules in the same words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests import certificates
+
+from .engines import CONTROL, OURS, Files, client_context, module, server_context
+from .test_context import Pair
+
+SECONDS = 20.0
+
+
+def refuse_as(step: Any, *arguments: Any) -> tuple[Any, ...]:
+    """What a call comes to, with what programs look at in an exception."""
+    try:
+        return ("returned", step(*arguments))
+    except ssl.SSLError as error:
+        return (type(error), error.errno, error.library, error.reason)
+    except Exception as error:
+        return (type(error),)
+
+
+# -- sni_callback ----------------------------------------------------------------------------------
+
+
+def swap_to(other: Any, seen: list[Any]) -> Any:
+    """A sni_callback that sets another context, as servers of many names do."""
+
+    def callback(tls: Any, name: str | None, context: Any) -> None:
+        seen.append((type(tls).__name__, name, tls.context is context, tls.version() is None))
+        tls.context = other
+
+    return callback
+
+
+@pytest.mark.asyncio
+async def test_a_sni_callback_swaps_the_context_on_every_loop(engine: str, files: Files) -> None:
+    """It is given the connection's own SSLObject, whoever moves the bytes."""
+    server, other = (
+        server_context(engine, files, certfile=files.other),
+        server_context(engine, files),
+    )
+    seen: list[Any] = []
+    server.sni_callback = swap_to(other, seen)
+    swapped: list[bool] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        swapped.append(writer.get_extra_info("ssl_object").context is other)
+        writer.write(await reader.readexactly(2))
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async with asyncio.timeout(SECONDS):
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+        async with listening:
+            reader, writer = await asyncio.open_connection(
+                *listening.sockets[0].getsockname(),
+                ssl=client_context(engine, files),
+                server_hostname="localhost",
+            )
+            writer.write(b"hi")
+            assert await reader.read() == b"hi"
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+    assert seen == [("SSLObject", "localhost", True, True)]
+    assert swapped == [True]
+
+
+@pytest.mark.asyncio
+async def test_connections_are_counted_on_every_loop(engine: str, files: Files) -> None:
+    """session_stats() is about all connections of a context."""
+    client, server = client_context(engine, files), server_context(engine, files)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hi")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async with asyncio.timeout(SECONDS):
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+        async with listening:
+            reader, writer = await asyncio.open_connection(
+                *listening.sockets[0].getsockname(), ssl=client, server_hostname="localhost"
+            )
+            assert await reader.read() == b"hi"
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+    ours, theirs = client.session_stats(), server.session_stats()
+    assert (ours["connect"], ours["connect_good"]) == (1, 1)
+    assert (theirs["accept"], theirs["accept_good"]) == (1, 1)
+
+
+@pytest.mark.parametrize("answer", ["no alert", 300, None])
+def test_a_sni_callback_that_fails_is_reported_and_refuses(
+    engine: str, answer: object, files: Files, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """By the interpreter's own sys.unraisablehook, which takes nothing but its own."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    server = server_context(engine, files)
+
+    def callback(*arguments: object) -> object:
+        if answer is None:
+            raise ZeroDivisionError("the callback's own")
+        return answer
+
+    server.sni_callback = callback
+    pair = Pair(client_context(engine, files), server)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.do_handshake()
+    assert refuse_as(pair.server.do_handshake) == (ssl.SSLError, 1, "SSL", "CALLBACK_FAILED")
+    if answer is None:
+        assert "the callback's own" in capsys.readouterr().err
+        with pytest.raises(ssl.SSLError, match="handshake failure"):
+            pair.client.do_handshake()
+
+
+# -- wrapping --------------------------------------------------------------------------------------
+
+
+def test_a_server_may_be_wrapped_with_a_name(engine: str, files: Files) -> None:
+    """wrap_bio takes it, and SSLObject shows it; wrap_socket is the one that does not."""
+    one, other = ssl.MemoryBIO(), ssl.MemoryBIO()
+    wrapped = server_context(engine, files).wrap_bio(one, other, True, "localhost")
+    assert wrapped.server_hostname == "localhost"
+    client = client_context(engine, files).wrap_bio(other, one, server_hostname="localhost")
+    for side in (client, wrapped, client, wrapped):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    wrapped.write(b"x")
+    assert client.read() == b"x"
+    with pytest.raises(ValueError, match="empty string"):
+        server_context(engine, files).wrap_bio(one, other, True, "")
+    with socket.socket() as plain, pytest.raises(ValueError, match="client mode"):
+        server_context(engine, files).wrap_socket(
+            plain, server_side=True, server_hostname="localhost"
+        )
+
+
+def test_wrong_types_are_type_errors(engine: str, files: Files) -> None:
+    """Where something else is given than the documentation says."""
+    client, ours = client_context(engine, files), module(engine)
+    with pytest.raises(TypeError):
+        client.wrap_bio(1, 2, server_hostname="localhost")
+    with pytest.raises(TypeError):
+        client.wrap_bio(ssl.MemoryBIO(), b"", server_hostname="localhost")
+    wrong: Any
+    for wrong in ("TLS", 2.0, b"\x02"):
+        with pytest.raises(TypeError):
+            ours.SSLContext(wrong)
+    for wrong in ("required", 1.0, None):
+        with pytest.raises(TypeError):
+            client.verify_mode = wrong
+    pair = Pair(client, server_context(engine, files)).shake_hands()
+    for wrong in (1, None, b"tls-unique"):
+        with pytest.raises(TypeError):
+            pair.client.get_channel_binding(wrong)
+    with pytest.raises(BufferError):
+        pair.client.write(memoryview(b"abcd")[::2])
+
+
+# -- what is loaded --------------------------------------------------------------------------------
+
+BAD_PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+NO_CERTIFICATE = b"\x30\x03\x02\x01\x01"
+
+
+def test_data_that_cannot_be_loaded(files: Files) -> None:
+    """The class, errno, library and reason are the standard library's."""
+    pem = Path(files.ca).read_text()
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    for cadata in (
+        "x",
+        BAD_PEM,
+        BAD_PEM + pem,
+        "-----BEGIN CERTIFICATE-----",
+        b"x",
+        b"\x30",
+        b"\x30\x80",
+        b"\x30\x82\xff\xff",
+        NO_CERTIFICATE + der,
+        der[:-3],
+        der + b"x",
+    ):
+        outcomes = [
+            refuse_as(
+                lambda context, data: context.load_verify_locations(cadata=data),
+                module(name).SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                cadata,
+            )
+            for name in (CONTROL, OURS)
+        ]
+        assert outcomes[0] == outcomes[1], cadata
+        assert outcomes[0][0] is ssl.SSLError
+
+
+def test_files_that_cannot_be_loaded(files: Files, tmp_path: Path) -> None:
+    """The class, errno, library and reason are the standard library's."""
+    bad = tmp_path / "bad.pem"
+    bad.write_text(BAD_PEM)
+    for call, arguments in (
+        ("load_cert_chain", (bad,)),
+        ("load_cert_chain", (files.ca,)),
+        ("load_verify_locations", (bad,)),
+        ("load_dh_params", (bad,)),
+    ):
+        outcomes = [
+            refuse_as(getattr(module(name).SSLContext(ssl.PROTOCOL_TLS_SERVER), call), *arguments)
+            for name in (CONTROL, OURS)
+        ]
+        assert outcomes[0] == outcomes[1], call
+        assert outcomes[0][0] is ssl.SSLError
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("maximum", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_errors_of_verify_client_post_handshake(maximum: ssl.TLSVersion, files: Files) -> None:
+    """Outside of the handshake, errno is OpenSSL's number of the reason."""
+    outcomes = []
+    for name in (CONTROL, OURS):
+        server = server_context(name, files)
+        server.maximum_version = maximum
+        pair = Pair(client_context(name, files), server)
+        unshaken = refuse_as(pair.server.verify_client_post_handshake)
+        pair.shake_hands()
+        outcomes.append(
+            [
+                unshaken,
+                refuse_as(pair.client.verify_client_post_handshake),
+                refuse_as(pair.server.verify_client_post_handshake),
+            ]
+        )
+    assert outcomes[0][1:] == outcomes[1][1:]
+
+
+def test_the_number_of_tickets_is_about_tls13(engine: str, files: Files) -> None:
+    """Without any, a session of TLS 1.2 still has its ticket."""
+    server = server_context(engine, files)
+    server.num_tickets = 0
+    assert not Pair(client_context(engine, files), server).shake_hands().client.session.has_ticket
+    client = client_context(engine, files)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    session = Pair(client, server).shake_hands().client.session
+    assert session.has_ticket
+    assert Pair(client, server, session).shake_hands().client.session_reused
+
+
+def test_a_key_agreed_on_elsewhere_is_asked_for_by_each_connection(files: Files) -> None:
+    """A callback may have another key each time; without one, a certificate has to do."""
+    keys = [(b"first", b"1" * 32), (b"second", b"2" * 32), (b"none", b"")]
+    known = {name.decode(): key for name, key in keys}
+    client, server = client_context(OURS, files), server_context(OURS, files)
+    asked: list[str | None] = []
+
+    def find(name: str | None) -> bytes:
+        asked.append(name)
+        return known.get(name or "", b"")
+
+    def offer(hint: str | None) -> tuple[str, bytes]:
+        name, key = keys.pop(0)
+        return name.decode(), key
+
+    client.set_psk_client_callback(offer)
+    server.set_psk_server_callback(find)
+    certified = [
+        Pair(client, server).shake_hands().client.getpeercert(True) is not None for _ in range(3)
+    ]
+    assert asked == ["first", "second"]
+    assert certified == [False, False, True]
+    with pytest.raises(IndexError):  # what the callback raises is its caller's to see
+        Pair(client, server)
+    client.set_psk_client_callback(lambda hint: ("short", b"x"))
+    with pytest.raises(ssl.SSLError, match="16"):
+        Pair(client, server)
+
+
+@pytest.fixture
+def switching() -> Iterator[None]:
+    """Threads that change places as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
+# -- sockets ---------------------------------------------------------------------------------------
+
+
+def test_a_last_flight_that_does_not_fit_is_sent_by_the_next_call(
+    engine: str, files: Files, tmp_path: Path
+) -> None:
+    """On a non-blocking socket do_handshake() is not over before all has been said."""
+    certificate = certificates.leaf("client.example", purposes=(certificates.CLIENT,))
+    chain = tmp_path / "long.pem"
+    # Certificates that have nothing to do with it, and that compress badly.
+    others = [certificates.leaf(f"{os.urandom(25).hex()}.example").certificate for _ in range(80)]
+    chain.write_bytes(
+        certificate.chain_pem + b"".join(other.public_bytes(Encoding.PEM) for other in others)
+    )
+    near, far = socket.socketpair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    near.setblocking(False)
+    far.setblocking(False)
+    with (
+        client_context(engine, files, certfile=str(chain)).wrap_socket(
+            near, server_hostname="localhost", do_handshake_on_connect=False
+        ) as client,
+        server_context(engine, files, clients=True).wrap_socket(
+            far, server_side=True, do_handshake_on_connect=False
+        ) as server,
+    ):
+        unfinished = 0
+        waiting: list[Any] = [client, server]
+        while waiting:
+            for side in list(waiting):
+                try:
+                    side.do_handshake()
+                    waiting.remove(side)
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLWantWriteError:
+                    unfinished += 1
+                    with pytest.raises(ssl.SSLWantWriteError):
+                        side.do_handshake()
+        assert unfinished
+        client.setblocking(True)
+        server.setblocking(True)
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+
+
+def test_threads_that_read_the_same_socket_see_no_end_that_is_none(
+    files: Files, switching: None
+) -> None:
+    """b"" is the end, and not that another thread was faster. OpenSSL is not up to it."""
+    total = 2000
+    near, far = socket.socketpair()
+    for end in (near, far):
+        end.settimeout(SECONDS)
+    with ThreadPoolExecutor(5) as threads:
+        accepted = threads.submit(server_context(OURS, files).wrap_socket, far, True)
+        with (
+            client_context(OURS, files).wrap_socket(near, server_hostname="localhost") as client,
+            accepted.result() as server,
+        ):
+            lock = threading.Lock()
+            left = total
+
+            def read() -> list[bytes]:
+                nonlocal left
+                parts: list[bytes] = []
+                while True:
+                    with lock:
+                        if not left:
+                            return parts
+                        left -= 1
+                    parts.append(client.recv(1))
+
+            readers = [threads.submit(read) for _ in range(4)]
+            for _ in range(total):
+                server.sendall(b"x")
+            parts = [part for reader in readers for part in reader.result()]
+            assert parts == [b"x"] * total
+            assert not select.select([client], [], [], 0)[0] or client.pending() == 0
