@@ -27,8 +27,8 @@ def line(label: str, client_random: bytes, secret: bytes) -> str:
 class KeyLogFile:
     """A key log that is appended to a file, which may be shared with other processes.
 
-    The file is created with mode 0600 where it does not exist. Raises UsageError, with *hint*,
-    where it cannot be opened.
+    The file is created with mode 0600 where it does not exist. Raises UsageError, with *hint*
+    and the errno of the system's, where it cannot be opened.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class KeyLogFile:
         try:
             self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
-            raise UsageError(
+            refused = UsageError(
                 f"the key log {os.fspath(path)!r} cannot be written: {error.strerror}",
                 hint=hint,
-            ) from error
+            )
+            refused.errno, refused.filename = error.errno, os.fspath(path)
+            raise refused from error
         self.path = path
 
     def __call__(self, entry: str) -> None:

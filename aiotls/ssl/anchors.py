@@ -29,6 +29,7 @@ from ..trust.certificates import (
     to_der,
 )
 from ..trust.distinguished import issuer_of, subject_of
+from ..trust.system import SHORTAGES
 from .errors import failure, make, refusal
 
 LONGEST_PATH = 8
@@ -191,14 +192,17 @@ class Anchors:
     def _read_directory(self, directory: str) -> None:
         try:
             names = sorted(name for name in os.listdir(directory) if _HASHED.fullmatch(name))
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                raise  # what is not read now is not missing: it would be, as long as this is kept
             return  # as with OpenSSL: a directory that is not there has nothing in it
         for name in names:
             try:
                 with open(os.path.join(directory, name), "rb") as file:
                     self._load_pem(file.read(), name)
-            except (OSError, ssl.SSLError):
-                continue
+            except OSError as error:  # an SSLError among them
+                if error.errno in SHORTAGES and not isinstance(error, ssl.SSLError):
+                    raise
 
     def complete(self, chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """A chain of one certificate with its issuers, as far as they are here.

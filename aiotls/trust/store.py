@@ -111,7 +111,8 @@ class TrustStore:
         """The operating system's anchors, from where this interpreter's OpenSSL looks for them.
 
         The environment's SSL_CERT_FILE and SSL_CERT_DIR are honoured. The store is made once and
-        shared. Raises UsageError where the system has none.
+        shared. Raises UsageError where the system has none, and OSError where they cannot be
+        read now, for want of file descriptors or memory; nothing is kept of that.
         """
         key = (*system.environment(), profile)
         with _system_lock:

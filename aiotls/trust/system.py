@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -11,6 +12,9 @@ from typing import NamedTuple
 from cryptography import x509
 
 from .certificates import CERTIFICATE_LABELS, UNREADABLE, pem_blocks
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that say nothing of the file that could not be read."""
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
@@ -64,7 +68,11 @@ def _directories(capath: str | None) -> list[str]:
 
 
 def from_paths(files: list[str], directories: list[str]) -> Anchors:
-    """Anchors from bundles and from directories, each by itself: one bad file costs one anchor."""
+    """Anchors from bundles and from directories, each by itself: one bad file costs one anchor.
+
+    A shortage says nothing of a file, and what is found meanwhile would be kept for as long as the
+    process lives: that is raised, as the OSError that it is.
+    """
     names = list(files)
     for directory in directories:
         entries = sorted(os.listdir(directory))
@@ -79,7 +87,9 @@ def from_paths(files: list[str], directories: list[str]) -> Anchors:
         try:
             with open(name, "rb") as file:
                 data = file.read()
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                raise
             skipped += 1
             continue
         for block in pem_blocks(data):

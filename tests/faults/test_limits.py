@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 import errno
 import gc
+import hashlib
 import os
 import resource
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 import aiotls
-from aiotls import ClientConfig, ServerConfig
+import aiotls.ssl
+from aiotls import ClientConfig, Identity, ServerConfig, TrustStore
+from aiotls.errors import UsageError
+from aiotls.keylog import KeyLogFile
+from tests import certificates
 from tests.asyncio_face.peers import HOST, Recorder, echo, port_of, until
 from tests.faults.conftest import descriptors, ours
 
@@ -83,6 +91,109 @@ async def test_a_server_without_file_descriptors(
     loop.set_exception_handler(handler)
     server.close()
     await nothing_left()
+
+
+@pytest.mark.parametrize("kind", ["bundle", "directory"])
+def test_authorities_that_could_not_be_read_are_not_forgotten(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's store is made once: half of it would be half of it for good."""
+    issued = [certificates.authority(name) for name in ("one", "two")]
+    if kind == "bundle":
+        path = tmp_path / "ca.pem"
+        path.write_bytes(b"".join(one.pem for one in issued))
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    else:
+        for number, one in enumerate(issued):
+            (tmp_path / f"0123456{number}.0").write_bytes(one.pem)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    for spare in (0, 1):  # one is enough to list a directory, and then to read what is in it
+        with no_more_files(spare):
+            error = _refusal(lambda: TrustStore.system())
+        assert (error is None) == bool(spare), error
+        if error is not None:
+            assert isinstance(error, OSError)
+            assert error.errno == errno.EMFILE
+    assert len(TrustStore.system()) == 2
+
+
+@pytest.mark.parametrize("what", ["identity", "authorities", "directory", "key log"])
+def test_files_that_cannot_be_opened_now(what: str, tmp_path: Path) -> None:
+    """The error has its errno, by which a caller tells a shortage from a file that is wrong."""
+    path = tmp_path / "both.pem"
+    path.write_bytes(certificates.leaf("localhost").pem)
+    calls: dict[str, Callable[[], object]] = {
+        "identity": lambda: Identity.from_files(path),
+        "authorities": lambda: TrustStore.from_files(path),
+        "directory": lambda: TrustStore.from_files(capath=tmp_path),
+        "key log": lambda: KeyLogFile(tmp_path / "keys"),
+    }
+    with no_more_files(0):
+        error = _refusal(calls[what])
+    assert isinstance(error, UsageError)
+    assert error.errno == errno.EMFILE
+    assert "Too many open files" in str(error)
+
+
+def test_a_context_reads_its_directories_again_after_a_shortage(tmp_path: Path) -> None:
+    """They are read in a first handshake, and what was found is kept."""
+    root = certificates.authority()
+    bundle = tmp_path / "server.pem"
+    bundle.write_bytes(certificates.leaf("localhost").chain_pem)
+    directory = tmp_path / "authorities"
+    directory.mkdir()
+    (directory / f"{_name_hash(root.certificate):08x}.0").write_bytes(root.pem)
+    server = aiotls.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(bundle)
+    client = aiotls.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(capath=directory)
+    other = aiotls.ssl.create_default_context(cadata=root.pem.decode())
+    _shake_hands(other, server)  # which has the interpreter load all that it does when first asked
+    with no_more_files(0):
+        error = _refusal(lambda: _shake_hands(client, server))
+    assert isinstance(error, OSError)
+    assert error.errno == errno.EMFILE
+    assert str(directory) in str(error)
+    _shake_hands(client, server)
+
+
+def _name_hash(certificate: x509.Certificate) -> int:
+    """X509_NAME_hash_ex(3): SHA-1 of the name's canonical form, here of one lower-case UTF8String,
+    without the SEQUENCE around all of it.
+    """
+    name = x509.Name(
+        [
+            x509.NameAttribute(one.oid, " ".join(str(one.value).lower().split()))
+            for one in certificate.subject
+        ]
+    )
+    encoded = name.public_bytes()
+    assert encoded[1] < 0x80
+    return int.from_bytes(hashlib.sha1(encoded[2:]).digest()[:4], "little")
+
+
+def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(down, up, server_hostname="localhost"),
+        server.wrap_bio(up, down, server_side=True),
+    )
+    for _ in range(3):
+        for side in sides:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    assert sides[0].version() == "TLSv1.3"
+
+
+def _refusal(call: Callable[[], object]) -> Exception | None:
+    """What *call* raises: pytest.raises would need files of its own."""
+    try:
+        call()
+    except Exception as error:
+        return error
+    return None
 
 
 async def _works(config: ClientConfig, port: int) -> None:
