@@ -50,7 +50,7 @@ def parse(string: str) -> tuple[CipherSuite, ...]:
     """
     chosen: list[Suite] = []
     killed: set[CipherSuite] = set()
-    for element in re.split(r"[:,; ]+", string):
+    for element in re.split(r"[:,; ]+|(?=@)", string):  # DEFAULT@SECLEVEL=1 is two of them
         if element in _SUITE_B:
             names = _SUITE_B[element]
             chosen = [s for name in names for s in _ORDER if s.openssl_name == name]

@@ -231,6 +231,16 @@ def test_files_that_cannot_be_loaded(files: Files, tmp_path: Path) -> None:
         assert outcomes[0][0] is ssl.SSLError
 
 
+@pytest.mark.parametrize(
+    "string", ["DEFAULT@SECLEVEL=1", "ALL@STRENGTH", "HIGH:!aNULL@SECLEVEL=2", "@SECLEVEL=1:ALL"]
+)
+def test_cipher_strings_with_a_command_behind_a_name(engine: str, string: str) -> None:
+    """No colon has to stand before one; the first of these is in programs everywhere."""
+    context = module(engine).SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers(string)
+    assert "ECDHE-RSA-AES128-GCM-SHA256" in [cipher["name"] for cipher in context.get_ciphers()]
+
+
 # -- connections -----------------------------------------------------------------------------------
 
 

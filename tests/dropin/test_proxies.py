@@ -180,3 +180,61 @@ async def test_streams(pairing: tuple[str, str], files: Files, tunnel: tuple[int
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+# -- WebSockets through the proxy ------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_websockets(pairing: tuple[str, str], files: Files, tunnel: tuple[int, int]) -> None:
+    """Over loop.start_tls."""
+    client = pytest.importorskip("websockets.asyncio.client")
+    server = pytest.importorskip("websockets.asyncio.server")
+
+    async def echo(socket: Any) -> None:
+        async for message in socket:
+            await socket.send(message)
+
+    context = client_context(pairing[0], files)
+    behind = server_context(pairing[1], files)
+    async with asyncio.timeout(20), server.serve(echo, "127.0.0.1", 0, ssl=behind) as serving:
+        port = serving.sockets[0].getsockname()[1]
+        async with client.connect(
+            f"wss://localhost:{port}/",
+            ssl=context,
+            proxy=f"https://localhost:{tunnel[0]}/",
+            proxy_ssl=context,
+        ) as socket:
+            for message in ("text", BODY):
+                await socket.send(message)
+                assert await socket.recv() == message
+
+
+def test_websockets_blocking(
+    pairing: tuple[str, str], files: Files, tunnel: tuple[int, int]
+) -> None:
+    """Over wrap_bio, on a socket that is an SSLSocket."""
+    client = pytest.importorskip("websockets.sync.client")
+    server = pytest.importorskip("websockets.sync.server")
+
+    def echo(socket: Any) -> None:
+        for message in socket:
+            socket.send(message)
+
+    context = client_context(pairing[0], files)
+    with server.serve(echo, "127.0.0.1", 0, ssl=server_context(pairing[1], files)) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        try:
+            with client.connect(
+                f"wss://localhost:{serving.socket.getsockname()[1]}/",
+                ssl=context,
+                proxy=f"https://localhost:{tunnel[0]}/",
+                proxy_ssl=context,
+            ) as socket:
+                for message in ("text", BODY):
+                    socket.send(message)
+                    assert socket.recv(20) == message
+        finally:
+            serving.shutdown()
+            thread.join()

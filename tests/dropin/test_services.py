@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import imaplib
 import importlib
@@ -506,6 +507,17 @@ async def test_aioimaplib(engine: str, files: Files, imaps: int) -> None:
     await client.store("1", "+FLAGS", "(\\Deleted)")
     await client.expunge()
     await client.logout()
+
+
+@pytest.mark.asyncio
+async def test_aioimaplib_refuses_a_stranger(engine: str, files: Files, imaps: int) -> None:
+    """It connects in a task of its own, which ends with what the handshake raised."""
+    aioimaplib = pytest.importorskip("aioimaplib")
+    context = client_context(engine, files, cafile=files.stranger)
+    client = aioimaplib.IMAP4_SSL("localhost", imaps, ssl_context=context)
+    with pytest.raises(ssl.SSLCertVerificationError, match="CERTIFICATE_VERIFY_FAILED"):
+        async with asyncio.timeout(20):
+            await asyncio.shield(client._client_task)
 
 
 def test_imaplib_with_dovecot(engine: str, files: Files, imaps: int) -> None:

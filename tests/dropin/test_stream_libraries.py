@@ -115,6 +115,15 @@ async def anyio_echo(pairing: tuple[str, str], files: Files) -> None:
             while len(received) < len(BODY):
                 received += await stream.receive()
             assert received == BODY
+        # Its other way to connect insists on an ssl.SSLContext.
+        connectable = anyio.streams.tls.TLSConnectable(
+            anyio.TCPConnectable("127.0.0.1", port),
+            hostname="localhost",
+            ssl_context=client_context(client, files),
+        )
+        async with await connectable.connect() as stream:
+            await stream.send(b"again")
+            assert await stream.receive() == b"again"
         group.cancel_scope.cancel()
 
 
