@@ -426,35 +426,38 @@ class BufferEngine(Engine):
         Raises SSLWantReadError where nothing has come, SSLEOFError where nothing will.
         """
         connection = self.connection
-        if self._open and buffer is None and size >= MAX_PLAINTEXT:
-            # As the event loops' own TLS asks: for all that it may hold, then if there is more.
-            incoming = self.incoming
-            if arrived := incoming.read(size):  # more than its content
+        view = None if buffer is None else fitting(buffer, size)
+        room = size if view is None else len(view)
+        incoming = self.incoming
+        if self._open and room > 0 and (room >= MAX_PLAINTEXT or incoming.pending <= room):
+            # As the event loops' own TLS asks: for all that there is, then if there is more.
+            if arrived := incoming.read(room):  # which is more than its content
                 try:
                     data = connection.take_data(arrived)
                 except TLSError:  # it is in connection.error
                     data = None
                 if data is not None:
-                    return data
+                    if view is None:
+                        return data
+                    view[: len(data)] = data
+                    return len(data)
                 self._exchange()  # what it led to besides
             elif not (
                 connection.readable or incoming.eof or connection.peer_closed or connection.error
             ):
                 raise errors.want_read()
+        elif room < 0:
+            raise ValueError("size should not be negative")
         if not connection.readable:
             if not self._open:
                 self.do_handshake()
             self._exchange()
             if not connection.readable:
-                if size == 0 and buffer is None:
+                if size == 0 and view is None:
                     return b""
                 end = self._tell_end()
-                return end if buffer is None else 0
-        if buffer is None:
-            if size < 0:
-                raise ValueError("size should not be negative")
-            return connection.read(size)
-        return connection.read_into(fitting(buffer, size))
+                return end if view is None else 0
+        return connection.read(size) if view is None else connection.read_into(view)
 
     def pending(self) -> int:
         """How many bytes can be read now; not 0 either where the end has come behind the data.

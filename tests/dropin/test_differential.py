@@ -395,3 +395,59 @@ def test_threads_that_read_the_same_socket_see_no_end_that_is_none(
             parts = [part for reader in readers for part in reader.result()]
             assert parts == [b"x"] * total
             assert not select.select([client], [], [], 0)[0] or client.pending() == 0
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read_all(tls: Any, size: int, into: bytearray | None) -> tuple[bytes, bool]:
+    """What there is, in pieces of up to *size* bytes; and whether the end has come behind it."""
+    got = bytearray()
+    try:
+        while True:
+            if into is None:
+                piece = tls.read(size)
+                assert len(piece) <= size
+            else:
+                length = tls.read(size, into)
+                assert length <= min(size, len(into))
+                piece = bytes(into[:length])
+            if not piece:
+                return bytes(got), True
+            got += piece
+    except ssl.SSLWantReadError:
+        return bytes(got), False
+
+
+@pytest.mark.parametrize("room", [None, 1, 100, 5_000, 70_000], ids=str)
+@pytest.mark.parametrize("size", [1, 7, 100, 4_096, 16_384, 262_144])
+def test_all_can_be_read_in_pieces_of_any_size(
+    engine: str, files: Files, size: int, room: int | None
+) -> None:
+    pair = Pair(client_context(engine, files), server_context(engine, files)).shake_hands()
+    into = None if room is None else bytearray(room)
+    for lengths in ((1,), (100,), (100, 100), (5, 300, 7), (60,) * 70, (17_000, 3, 2_000)):
+        sent = b"".join(bytes([number + 1]) * length for number, length in enumerate(lengths))
+        view = memoryview(sent)
+        for length in lengths:
+            pair.client.write(bytes(view[:length]))
+            view = view[length:]
+        assert read_all(pair.server, size, into) == (sent, False)
+        assert pair.server.pending() == 0
+    pair.client.write(b"last")
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    assert read_all(pair.server, size, into) == (b"last", True)
+
+
+def test_reading_into_what_cannot_be_written(engine: str, files: Files) -> None:
+    pair = Pair(client_context(engine, files), server_context(engine, files)).shake_hands()
+    pair.client.write(b"data")
+    for buffer in (b"read-only", memoryview(b"read-only"), "text"):
+        with pytest.raises(TypeError):
+            pair.server.read(4, buffer)
+    assert pair.server.read(100) == b"data"
+    with pytest.raises(TypeError):
+        pair.server.read(4, b"read-only")
+    with pytest.raises(ValueError, match="negative"):
+        pair.server.read(-1)
