@@ -127,12 +127,12 @@ class Engine:
     def session(self) -> SSLSession | None:
         """The newest session that the server gave, or the one that was resumed.
 
-        On a server, and before a server of TLS 1.3 has given one, it is one without a ticket; None
-        before the handshake is complete.
+        On a server, and before a server of TLS 1.3 has given one, it is one without a ticket.
+        Before the handshake is complete it is the one to resume, or None.
         """
-        if not self.connection.handshake_complete:
-            return None
         sessions = self.hooks.sessions
+        if not self.connection.handshake_complete and sessions.offered is None:
+            return None
         return SSLSession(self.context, sessions.received or sessions.offered, sessions.begun)
 
     @session.setter

@@ -130,6 +130,9 @@ class Hooks:
             changes["tickets"] = 0  # OP_NO_TICKET: in TLS 1.2, a session has its number instead
         elif not config.tickets and not _speaks_tls13(config, info):
             changes["tickets"] = 1  # num_tickets is about TLS 1.3 alone
+        if first.post_handshake_auth and not _speaks_tls13(config, info):
+            # TLS 1.2 has no later: who has to show a certificate does it in the handshake.
+            changes["client_auth"] = first._settings.client_auth()
         if not changes:
             return None
         chosen = config.replace(**changes, select=_unasked)
@@ -197,6 +200,7 @@ def _selects(context: SSLContext, config: Config) -> bool:
         context.sni_callback is not None
         or context._settings.options & _ASKED != _SERVER_PREFERENCE
         or not context._settings.tickets
+        or context._settings.post_handshake_auth
         or not (isinstance(config, ServerConfig) and config.identities)
     )
 

@@ -376,7 +376,8 @@ class ContextProperties(ssl.SSLContext):
         """Whether a client answers to a request for its certificate after the handshake.
 
         On a server: that it is not asked for in the handshake, but by
-        ``verify_client_post_handshake()``. TLS 1.3 only (RFC 8446, section 4.6.2).
+        ``verify_client_post_handshake()``. TLS 1.3 only (RFC 8446, section 4.6.2): with TLS 1.2 it
+        is asked for in the handshake all the same.
         """
         return self._settings.post_handshake_auth
 

@@ -451,3 +451,59 @@ def test_reading_into_what_cannot_be_written(engine: str, files: Files) -> None:
         pair.server.read(4, b"read-only")
     with pytest.raises(ValueError, match="negative"):
         pair.server.read(-1)
+
+
+def test_a_session_that_was_set_can_be_read_before_the_handshake(engine: str, files: Files) -> None:
+    client, server = client_context(engine, files), server_context(engine, files)
+    session = Pair(client, server).shake_hands().client.session
+    pair = Pair(client, server)
+    assert pair.client.session is None
+    pair.client.session = session
+    assert pair.client.session == session
+    assert pair.shake_hands().client.session_reused
+
+
+# -- who is let in ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED])
+def test_post_handshake_authentication_lets_no_one_in_with_tls12(
+    engine: str, mode: ssl.VerifyMode, files: Files
+) -> None:
+    """TLS 1.2 has no later: a certificate is asked for, and insisted on, in the handshake."""
+    server = server_context(engine, files)
+    server.load_verify_locations(files.ca)
+    server.verify_mode = mode
+    server.post_handshake_auth = True
+    known = client_context(engine, files, certfile=files.client)
+    stranger = client_context(engine, files)
+    for client in (known, stranger):
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert Pair(known, server).shake_hands().server.getpeercert()["subject"]
+    if mode == ssl.CERT_OPTIONAL:
+        assert Pair(stranger, server).shake_hands().server.getpeercert() is None
+        return
+    with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
+        Pair(stranger, server).shake_hands()
+    # With TLS 1.3 there is a later, and until then anyone is.
+    assert Pair(client_context(engine, files), server).shake_hands().server.getpeercert() is None
+
+
+@pytest.mark.parametrize("mode", [ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED])
+def test_a_session_does_not_stand_for_a_certificate(mode: ssl.VerifyMode, files: Files) -> None:
+    """What was agreed on before certificates were asked for is not resumed in their place.
+
+    With OpenSSL it is.
+    """
+    server = server_context(OURS, files)
+    server.load_verify_locations(files.ca)
+    client = client_context(OURS, files)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    session = Pair(client, server).shake_hands().client.session
+    server.verify_mode = mode
+    server.post_handshake_auth = True
+    if mode == ssl.CERT_REQUIRED:
+        with pytest.raises(ssl.SSLError):
+            Pair(client, server, session).shake_hands()
+    else:
+        assert Pair(client, server, session).shake_hands().server.getpeercert() is None
