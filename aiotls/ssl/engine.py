@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..config import ClientAuth, Config
+from ..config import ClientAuth, ClientConfig, Config
 from ..connection import TLSConnection
 from ..crypto.aead import MAX_PLAINTEXT
 from ..enums import NamedGroup, ProtocolVersion, SignatureScheme
@@ -133,7 +133,8 @@ class Engine:
         sessions = self.hooks.sessions
         if not self.connection.handshake_complete and sessions.offered is None:
             return None
-        return SSLSession(self.context, sessions.received or sessions.offered, sessions.begun)
+        newest = sessions.received or sessions.offered
+        return SSLSession(self.context, newest, sessions.begun, self._scope())
 
     @session.setter
     def session(self, value: object) -> None:
@@ -145,7 +146,11 @@ class Engine:
             raise ValueError("Cannot set session for server-side SSLSocket.")
         if self.connection.handshake_complete:
             raise ValueError("Cannot set session after handshake.")
-        self.hooks.sessions.offered = value._session
+        self.hooks.sessions.offered = value.offer(self._scope())
+
+    def _scope(self) -> bytes:
+        config = self.connection.config
+        return config.session_scope if isinstance(config, ClientConfig) else b""
 
     @property
     def session_reused(self) -> bool:

@@ -27,6 +27,7 @@ class SSLSession:
 
     __slots__ = (
         "_context",
+        "_scope",
         "_session",
         "has_ticket",
         "id",
@@ -36,8 +37,15 @@ class SSLSession:
     )
     id: bytes
 
-    def __init__(self, context: SSLContext, session: Session | None, begun: float = 0.0) -> None:
+    def __init__(
+        self,
+        context: SSLContext,
+        session: Session | None,
+        begun: float = 0.0,
+        scope: bytes = b"",
+    ) -> None:
         self._context = weakref.ref(context)
+        self._scope = scope
         self._session = session
         if session is None:  # with which nothing can be resumed; programs ask it whether it can
             self.id, self.time, self.timeout = b"", int(begun), DEFAULT_TIMEOUT
@@ -68,6 +76,14 @@ class SSLSession:
 
     def __repr__(self) -> str:
         return f"<SSLSession {self.id.hex()[:16]}{' with a ticket' if self.has_ticket else ''}>"
+
+    def offer(self, scope: bytes) -> Session | None:
+        """What to offer the server, if peers are still verified as they were when it was made.
+
+        *scope* says how (:attr:`.ClientConfig.session_scope`). A session that was made without
+        verification must not stand for a certificate that nobody has looked at.
+        """
+        return self._session if scope == self._scope else None
 
     def belongs_to(self, context: object) -> bool:
         """Whether it was made with *context*."""

@@ -507,3 +507,29 @@ def test_a_session_does_not_stand_for_a_certificate(mode: ssl.VerifyMode, files:
             Pair(client, server, session).shake_hands()
     else:
         assert Pair(client, server, session).shake_hands().server.getpeercert() is None
+
+
+@pytest.mark.parametrize("maximum", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_without_verification_does_not_stand_for_one_with_it(
+    maximum: ssl.TLSVersion, files: Files
+) -> None:
+    """With OpenSSL a context that verifies resumes what it agreed on before it did."""
+    client, server = client_context(OURS, files, cafile=files.stranger), server_context(OURS, files)
+    client.maximum_version = maximum
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    session = Pair(client, server).shake_hands().client.session
+    assert Pair(client, server, session).shake_hands().client.session_reused
+    client.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Pair(client, server, session).shake_hands()
+
+
+def test_a_session_does_not_outlive_what_it_was_verified_by(files: Files) -> None:
+    client, server = client_context(OURS, files), server_context(OURS, files)
+    session = Pair(client, server).shake_hands().client.session
+    client.set_alpn_protocols(["h2"])  # which has nothing to do with it
+    assert Pair(client, server, session).shake_hands().client.session_reused
+    client.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get certificate CRL"):
+        Pair(client, server, session).shake_hands()
