@@ -28,6 +28,12 @@ MAX_PLAINTEXT = 1 << 14
 MAX_FRAGMENT = MAX_PLAINTEXT + 256
 """RFC 8446, section 5.2: what protection may add is at most 256 bytes."""
 
+TAG_SIZE = 16
+"""Bytes that each AEAD here adds (RFC 8446, section 5.2; RFC 5116)."""
+
+OVERHEAD = 1 + TAG_SIZE
+"""What a record of TLS 1.3 has beyond its content: its type, and the tag."""
+
 SHORT_FRAGMENT = 1 << 12
 """Up to this length records are opened many at a time: beyond, copying them costs more."""
 
@@ -246,7 +252,7 @@ class Opener13(_Direction13):
 
     def open_run(self, data: Bytes, position: int, into: list[bytes]) -> int:
         """The loop that most bytes pass through: :meth:`open` without a call per record."""
-        decrypt, iv, longest, end = self._cipher, self._iv, self.max_plaintext + 17, len(data)
+        decrypt, iv, longest, end = self._cipher, self._iv, self.max_plaintext + OVERHEAD, len(data)
         sequence, unpack, append = self.sequence, HEADER13.unpack_from, into.append
         view = memoryview(data)  # for what is long: short pieces are cut quicker out of bytes
         header, known, alike = b"", -1, True
@@ -256,7 +262,7 @@ class Opener13(_Direction13):
             if kind != _APPLICATION_DATA or version != 0x0303 or following > end:
                 break
             if length != known:  # of records of one length the header is made once
-                if not 17 < length <= longest:  # no content, or too much
+                if not OVERHEAD < length <= longest:  # no content, or too much
                     break
                 header, known = HEADER13.pack(kind, version, length), length
             if length > SHORT_FRAGMENT:
@@ -300,7 +306,8 @@ class Opener13(_Direction13):
             contents = bytearray().join(map(self._cipher, nonces, fragments, repeat(header)))
         except InvalidTag:
             return False
-        types = slice(size - 22, None, size - 21)  # each stands behind its content
+        inner = size - 5 - TAG_SIZE
+        types = slice(inner - 1, None, inner)  # each stands behind its content
         if contents[types] != _TYPE[_APPLICATION_DATA] * count:
             return False
         del contents[types]
@@ -402,7 +409,7 @@ class Opener12(_Restless):
         explicit = self._explicit
         sequence = self.sequence
         nonce = self._iv ^ (int.from_bytes(fragment[:explicit], "big") if explicit else sequence)
-        length = len(fragment) - explicit - 16
+        length = len(fragment) - explicit - TAG_SIZE
         if length < 0:
             raise _bad_record()
         kind_and_version = header[0] << 16 | header[1] << 8 | header[2]
@@ -423,7 +430,7 @@ class Opener12(_Restless):
     def open_one(self, data: Bytes) -> bytes | None:
         """The content of *data* if it is one record of application data, and is right."""
         length = len(data) - 5
-        if length <= self._explicit + 16:  # no content, or none that is whole
+        if length <= self._explicit + TAG_SIZE:  # no content, or none that is whole
             return None
         if HEADER.unpack_from(data) != (_APPLICATION_DATA, 3, length):
             return None
@@ -457,7 +464,7 @@ class Sealer12(_Restless):
         nonce = (self._iv ^ sequence).to_bytes(12, "big")
         self.sequence = sequence + 1
         explicit = nonce[12 - self._explicit :]
-        total = length + self._explicit + 16
+        total = length + self._explicit + TAG_SIZE
         header = (content_type << 32 | 0x0303 << 16 | total).to_bytes(5, "big")
         return b"".join((header, explicit, self._encrypt(nonce, content, extra)))
 
@@ -474,5 +481,5 @@ def _bad_record() -> ProtocolError:
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _TYPE: dict[int, bytes] = {kind: bytes([kind]) for kind in ContentType}
-_HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + 16
+_HEADER13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) + TAG_SIZE
 _LENGTH13 = (ContentType.APPLICATION_DATA << 32 | 0x0303 << 16) - 5

@@ -21,7 +21,8 @@ from ..config import Config
 from ..connection import TLSConnection
 from ..enums import ProtocolVersion
 from ..errors import TLSError
-from .engine import BufferEngine, Described
+from .buffers import BufferEngine
+from .engine import Described
 from .errors import refusal, translate
 from .hooks import Hooks
 from .objects import SSLObject, SSLSocket

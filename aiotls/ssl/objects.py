@@ -8,7 +8,8 @@ from typing import Any
 from cryptography import x509
 
 from ..errors import UsageError
-from .engine import ENCODING_DER, BufferEngine, Engine
+from .buffers import BufferEngine
+from .engine import ENCODING_DER, Engine
 
 
 class _Additions:
