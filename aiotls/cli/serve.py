@@ -435,7 +435,9 @@ async def _proxy(
         async with asyncio.timeout(BACKEND_TIMEOUT):
             behind_reader, behind_writer = await asyncio.open_connection(*backend)
     except (OSError, TimeoutError) as error:
-        raise ConnectionError(f"the backend cannot be reached: {error}") from error
+        writer.transport.abort()  # a close_notify would say that this was all there is
+        why = str(error) or f"no answer in {BACKEND_TIMEOUT:g} s"
+        raise ConnectionError(f"the backend cannot be reached: {why}") from error
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_carry(reader, behind_writer))

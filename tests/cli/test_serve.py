@@ -58,13 +58,14 @@ def test_a_proxy_carries_bytes_both_ways(aiotls: Run, serve: Serve, files: Files
 
 def test_a_backend_that_is_not_there_costs_a_line(aiotls: Run, serve: Serve, files: Files) -> None:
     served = serve("--proxy", "127.0.0.1:1")
-    aiotls(
+    done = aiotls(
         *("connect", f"localhost:{served.port}", "--cafile", files.ca, "--linger", "0.3"),
         given="anyone?",
     )
     code, said = served.stop()
     assert code == 0
     assert "the backend cannot be reached" in said
+    assert done.returncode == 1  # an end in order would look like an empty answer
     assert "Traceback" not in said
 
 
