@@ -106,7 +106,7 @@ class TLSConnection:
         self.truncated = False
         """Whether the stream ended without close_notify, and allow_truncation let that pass."""
         self.error: TLSError | None = None
-        self.chores: list[Awaitable[None]] = []
+        self.chores: list[Awaitable[object]] = []
         """What hooks want to be awaited after the handshake; a face takes it from here, and looks
         afterwards at :attr:`error` and :meth:`data_to_send`."""
         self._seen: bytearray | None = None

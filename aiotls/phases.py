@@ -601,7 +601,7 @@ def run_chores(transport: TLSTransport) -> None:
 _chores: set[asyncio.Task[None]] = set()
 
 
-async def _finish_chore(transport: TLSTransport, chore: Awaitable[None]) -> None:
+async def _finish_chore(transport: TLSTransport, chore: Awaitable[object]) -> None:
     connection = transport._connection
     alive = connection.error is None
     try:

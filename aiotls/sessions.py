@@ -62,10 +62,10 @@ class Kin:
         self.numbers: tuple[bytes, ...] = ()
         """On a server: those under which its store has them."""
 
-    def disown(self, store: SessionStore | None) -> list[Awaitable[None]]:
+    def disown(self, store: SessionStore | None) -> list[Awaitable[object]]:
         """The connection has failed. Returns what is to be awaited, where the store wants that."""
         self.void = True
-        waiting: list[Awaitable[None]] = []
+        waiting: list[Awaitable[object]] = []
         if store is None:
             return waiting
         numbers, self.numbers = self.numbers, ()
@@ -76,12 +76,8 @@ class Kin:
             except Exception:  # as if it had it no more; the connection's own error is what counts
                 continue
             if taken is not None and not isinstance(taken, bytes):
-                waiting.append(_discard(taken))
+                waiting.append(taken)
         return waiting
-
-
-async def _discard(taken: Awaitable[bytes | None]) -> None:
-    await taken
 
 
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)

@@ -108,7 +108,7 @@ class PostHandshake:
         if self._authentication is not None:
             self._authentication.config = config
 
-    def take(self, kind: int, content: bytes, chores: list[Awaitable[None]]) -> Iterator[Work]:
+    def take(self, kind: int, content: bytes, chores: list[Awaitable[object]]) -> Iterator[Work]:
         """One record that is not application data. Yields work, and adds to *chores*.
 
         Raises ProtocolError for what must not come now, AlertReceived for a fatal alert.
@@ -179,7 +179,7 @@ class PostHandshake:
                 self.config.observer.message(False, message[0], message, True)
             yield message[0], message[4:]
 
-    def _take_message(self, kind: int, body: bytes, chores: list[Awaitable[None]]) -> Work | None:
+    def _take_message(self, kind: int, body: bytes, chores: list[Awaitable[object]]) -> Work | None:
         client = isinstance(self.config, ClientConfig)
         if self.established.version is not ProtocolVersion.TLSv1_3:
             if kind == (HandshakeType.HELLO_REQUEST if client else HandshakeType.CLIENT_HELLO):
@@ -262,7 +262,7 @@ class PostHandshake:
 
     # -- tickets: section 4.6.1 ----------------------------------------------------------------
 
-    def _take_ticket(self, message: NewSessionTicket, chores: list[Awaitable[None]]) -> None:
+    def _take_ticket(self, message: NewSessionTicket, chores: list[Awaitable[object]]) -> None:
         message.extensions.check(Context.NEW_SESSION_TICKET)
         self._tickets += 1
         config = self.config

@@ -123,13 +123,13 @@ async def store_session(config: ServerConfig, number: bytes, session: Session, k
     """Puts a session into the server's store, if it has one."""
     if config.session_store is None:
         return
-    kin.numbers += (number,)
     try:
         await resolve(config.session_store.put(number, session.encode(), session.lifetime))
     except Exception as error:
         raise ProtocolError(
             Alert.INTERNAL_ERROR, f"the session could not be kept: {error!r}"
         ) from error
+    kin.numbers += (number,)
 
 
 def receive_ticket(

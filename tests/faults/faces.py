@@ -187,6 +187,12 @@ async def _drop_in(sides: Sides, port: int) -> None:
     await _exchange(reader, writer)
 
 
+def _abort(writer: asyncio.StreamWriter) -> None:
+    # asyncio's own transport, once it is closed, has none to pass it on to before Python 3.11.4.
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()
+
+
 @contextlib.asynccontextmanager
 async def _serving_drop_in_upgrades(sides: Sides) -> AsyncIterator[int]:
     async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -200,7 +206,7 @@ async def _serving_drop_in_upgrades(sides: Sides) -> AsyncIterator[int]:
                 async with asyncio.timeout(1):
                     await _echo(reader, writer)
         finally:
-            writer.transport.abort()
+            _abort(writer)
 
     async with _until_closed(await asyncio.start_server(upgrade, HOST, 0)) as port:
         yield port
@@ -214,7 +220,7 @@ async def _drop_in_upgrade(sides: Sides, port: int) -> None:
         )
         await _exchange(reader, writer)
     finally:
-        writer.transport.abort()
+        _abort(writer)
 
 
 # -- blocking sockets, in threads ------------------------------------------------------------------
