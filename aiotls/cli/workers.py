@@ -260,6 +260,9 @@ def _reserve(host: str, port: int) -> list[socket.socket]:
     try:
         for family, _, _, _, address in found:
             wanted = (address[0], port, *address[2:])
+            # Who else shares its port would share it with these too, unnoticed: so it is asked
+            # for alone first.
+            _bound(family, wanted, alone=True).close()
             held.append(_bound(family, wanted))
             port = held[-1].getsockname()[1]
     except OSError:
@@ -269,11 +272,13 @@ def _reserve(host: str, port: int) -> list[socket.socket]:
     return held
 
 
-def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+def _bound(
+    family: socket.AddressFamily, address: tuple[object, ...], *, alone: bool = False
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, not alone)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)

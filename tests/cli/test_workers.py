@@ -219,3 +219,17 @@ def test_a_port_that_is_in_use(aiotls: Run, files: Files) -> None:
         )
     assert done.returncode == 2
     assert "the port is in use" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one", "two"])
+def test_a_port_that_other_workers_share_is_in_use(
+    aiotls: Run, served: Served, files: Files, workers: list[str]
+) -> None:
+    """SO_REUSEPORT would let another server in, and deal out the clients to both."""
+    done = aiotls(
+        *("serve", "--echo", "--cert", files.cert, "--key", files.key),
+        *("--port", str(served.port), *workers),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("aiotls: the port is in use")
+    assert done.stdout == ""
