@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from .engines import OURS, Files, client_context, module, server_context
+from .web import BODY, Echo, QuietServer
 
 aiohttp = pytest.importorskip("aiohttp")
 httpx = pytest.importorskip("httpx")
@@ -25,9 +26,6 @@ urllib3 = pytest.importorskip("urllib3")
 from aiohttp import web  # noqa: E402
 
 pytestmark = pytest.mark.interop
-
-BODY = bytes(range(256)) * 4096
-
 
 # -- aiohttp ---------------------------------------------------------------------------------------
 
@@ -239,31 +237,6 @@ async def test_http2_by_alpn(pairing: tuple[str, str], files: Files) -> None:
 
 
 # -- blocking clients ------------------------------------------------------------------------------
-
-
-class Echo(http.server.BaseHTTPRequestHandler):
-    """Echoes the body of a request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is logged."""
-
-
-class QuietServer(http.server.ThreadingHTTPServer):
-    """A server to whom a failed handshake is no event."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing is printed."""
 
 
 @pytest.fixture

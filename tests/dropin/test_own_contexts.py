@@ -20,7 +20,7 @@ import aiotls.ssl
 
 from . import services
 from .engines import CONTROL, OURS, Files, server_context
-from .test_http_libraries import BODY, Echo, QuietServer
+from .web import BODY, Echo, QuietServer
 
 pytestmark = pytest.mark.interop
 
