@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
 
 from aiotls import ClientAuth, ClientConfig, Identity, ServerConfig, TrustStore, UsageError
 from aiotls.crypto.aead import Sealer13
-from aiotls.enums import Alert, ContentType, KeyUpdateRequest
+from aiotls.enums import Alert, ContentType, KeyUpdateRequest, SignatureScheme
 from aiotls.errors import ProtocolError
 from aiotls.handshake.post_auth import MAX_REQUESTS
+from aiotls.handshake.server13 import certificate_request
 from aiotls.wire.messages import Certificate, Finished, KeyUpdate
 from tests.engine.pair import Pair, connect
 
@@ -168,3 +170,36 @@ def test_a_server_without_trust_does_not_ask(willing: ClientConfig, server: Serv
         pair.server.request_certificate()
     with pytest.raises(UsageError):
         pair.client.request_certificate()
+
+
+def test_a_server_does_not_ask_what_is_being_answered_without_end(
+    willing: ClientConfig, asking: ServerConfig, client_identity: Identity
+) -> None:
+    """Answers that wait for a signer are counted, and what waits is bounded."""
+
+    class Waiting:
+        schemes = client_identity.schemes
+
+        def __await__(self) -> Generator[None, None, bytes]:
+            yield
+            return b""
+
+        def sign(self, data: bytes, scheme: SignatureScheme) -> Waiting:
+            return self
+
+    slow = willing.replace(identity=Identity(client_identity.chain, Waiting()))
+    pair = connect(slow, asking).check()
+    request = certificate_request(asking)
+    for number in range(MAX_REQUESTS + 1):
+        message = replace(request, context=bytes([number]))
+        pair.server._writer.write(ContentType.HANDSHAKE, message.encode())
+    pair.pump()
+    started = [answer.__await__() for answer in pair.client.chores]
+    assert len(started) == MAX_REQUESTS + 1
+    for answer in started[:-1]:
+        next(answer)
+    with pytest.raises(ProtocolError, match="without end") as caught:
+        next(started[-1])
+    assert caught.value.alert == Alert.UNEXPECTED_MESSAGE
+    for answer in started:
+        answer.close()

@@ -40,6 +40,7 @@ def hello(change: Any) -> Mutation:
 
 X25519 = NamedGroup.X25519
 X25519_SHARE = ext.KeyShareEntry(NamedGroup.X25519, b"\1" * 32)
+OTHER_SHARE = ext.KeyShareEntry(NamedGroup.SECP256R1, b"\4" + bytes(64))
 
 CASES: list[tuple[str, Mutation, Alert]] = [
     (
@@ -307,6 +308,21 @@ def test_a_server_holds_the_second_hello_to_it(
         client.replace(key_shares=["x25519"]),
         server.replace(groups=["secp256r1"], retry_cookie=True),
         client_sends=again(change),
+    )
+    rejected(pair, Alert.ILLEGAL_PARAMETER)
+
+
+@pytest.mark.parametrize("shares", [(), (("other",),)], ids=["none", "of_another_group"])
+def test_the_share_is_there_after_a_cookie_alone(
+    client: ClientConfig, server: ServerConfig, shares: tuple[Any, ...]
+) -> None:
+    """Section 4.2.8: where the first hello's share was good, the second has it as well."""
+    entries = tuple(OTHER_SHARE for _ in shares)
+    change = again(lambda m: with_extensions(m, (ext.KEY_SHARE, entries)))
+    pair = connect(
+        client.replace(key_shares=["x25519"]),
+        server.replace(groups=["x25519"], retry_cookie=True),
+        client_sends=change,
     )
     rejected(pair, Alert.ILLEGAL_PARAMETER)
 

@@ -244,6 +244,21 @@ def test_a_change_cipher_spec_that_may_come_comes_between_messages(
     assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "UNEXPECTED_RECORD")
 
 
+@pytest.mark.parametrize("content", [b"\0", b"\2", b"\1\1"])
+def test_a_change_cipher_spec_that_is_dropped_is_the_byte_one_too(
+    client: ClientConfig, server: ServerConfig, content: bytes
+) -> None:
+    """RFC 8446, section 5: any other is unexpected_message, ahead of the keys and behind them."""
+    connection = TLSConnection(client, "localhost")
+    connection.data_to_send()
+    assert refusal(connection, record(CCS, content)).alert == Alert.UNEXPECTED_MESSAGE
+    pair = Pair(TLSConnection(client, "localhost"), TLSConnection(server))
+    pair.server.receive_data(pair.client.data_to_send())
+    hello = split(pair.server.data_to_send())[0]
+    error = refusal(pair.client, hello, record(CCS, content))
+    assert (error.alert, error.reason) == (Alert.UNEXPECTED_MESSAGE, "INVALID_CCS_MESSAGE")
+
+
 # -- TLS 1.2: the change of keys -------------------------------------------------------------------
 
 
@@ -282,6 +297,37 @@ def test_keys_do_not_change_within_a_message(client: ClientConfig, server: Serve
     assert error.alert == Alert.UNEXPECTED_MESSAGE
 
 
+@pytest.mark.parametrize("code", [Alert.USER_CANCELED, Alert.NO_RENEGOTIATION])
+def test_warnings_ahead_of_the_change_are_counted(
+    client: ClientConfig, server: ServerConfig, code: Alert
+) -> None:
+    """RFC 5246, section 7.2.2: a warning need not end it; one that keeps coming does."""
+    pair, (key_exchange, _, _) = at_the_change(client, server)
+    warning = record(ALERT, WARNING + bytes([code]))
+    error = refusal(pair.server, key_exchange, *[warning] * (MAX_WARNINGS + 1))
+    assert error.alert in (Alert.UNEXPECTED_MESSAGE, Alert.HANDSHAKE_FAILURE)
+
+
+def test_a_warning_ahead_of_the_change_passes(client: ClientConfig, server: ServerConfig) -> None:
+    pair, (key_exchange, change, finished) = at_the_change(client, server)
+    warning = record(ALERT, WARNING + bytes([Alert.USER_CANCELED]))
+    pair.server.receive_data(key_exchange + warning + change + finished)
+    pair.pump()
+    pair.check()
+
+
+@pytest.mark.parametrize("suite", ["AES_128_GCM_SHA256", "CHACHA20_POLY1305_SHA256"])
+@pytest.mark.parametrize("size", [1, 7, 8, 15, 16, 23])
+def test_a_record_that_is_too_short_for_its_tag(
+    client: ClientConfig, server: ServerConfig, suite: str, size: int
+) -> None:
+    """RFC 5288, section 3, and RFC 7905, section 2: there is no record without a whole tag."""
+    old = client.replace(max_version=TLS12, cipher_suites=[f"TLS_ECDHE_ECDSA_WITH_{suite}"])
+    pair = connect(old, server).check()
+    error = refusal(pair.server, record(DATA, bytes(size)))
+    assert error.alert == Alert.BAD_RECORD_MAC
+
+
 # -- after the handshake ---------------------------------------------------------------------------
 
 
@@ -290,6 +336,22 @@ def test_a_handshake_message_in_the_clear(client: ClientConfig, server: ServerCo
     pair = connect(client, server).check()
     error = refusal(pair.server, record(HANDSHAKE, b"\x18\0\0\1\0"))
     assert error.alert == Alert.UNEXPECTED_MESSAGE
+
+
+@pytest.mark.parametrize("version", [TLS12, ProtocolVersion.TLSv1_3])
+def test_no_change_cipher_spec_after_the_handshake(
+    client: ClientConfig, server: ServerConfig, version: ProtocolVersion
+) -> None:
+    """RFC 8446, section 5: outside the handshake unexpected_message, protected or not."""
+    for protected in (False, True):
+        pair = connect(client.replace(max_version=version), server).check()
+        if protected:
+            pair.client._writer.write(CCS, b"\1")
+        else:
+            pair.client._writer.write_plain(CCS, b"\1")
+        error = refusal(pair.server, pair.client.data_to_send())
+        plain12 = version == TLS12 and not protected  # it fails to be opened
+        assert error.alert == (Alert.BAD_RECORD_MAC if plain12 else Alert.UNEXPECTED_MESSAGE)
 
 
 def test_a_record_of_another_major_version(client: ClientConfig, server: ServerConfig) -> None:

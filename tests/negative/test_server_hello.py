@@ -446,6 +446,18 @@ RETRY_CASES: list[tuple[str, Mutation, Alert]] = [
         Alert.ILLEGAL_PARAMETER,
     ),
     (
+        "neither_does_the_version_where_all_else_fits_it",
+        second(
+            lambda m: replace(
+                m,
+                extensions=Extensions(),
+                legacy_version=ProtocolVersion.TLSv1_2,
+                cipher_suite=CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            )
+        ),
+        Alert.ILLEGAL_PARAMETER,
+    ),
+    (
         "the_share_is_of_the_group_that_was_asked_for",
         second(
             lambda m: with_extensions(
