@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -35,7 +36,7 @@ def staple(
     """A response that *signer* signed, with the certificates *shown*, its own by default."""
     issuer = issuer or certificates.authority()
     public = signer.certificate.public_key()
-    alone = isinstance(public, certificates.ed25519.Ed25519PublicKey)
+    alone = isinstance(public, ed25519.Ed25519PublicKey)
     builder = (
         ocsp.OCSPResponseBuilder()
         .add_response(
