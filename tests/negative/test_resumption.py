@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aiotls import ClientConfig, ServerConfig, TLSConnection, UsageError
@@ -15,10 +17,11 @@ from aiotls.enums import (
     ProtocolVersion,
 )
 from aiotls.errors import ProtocolError
-from aiotls.sessions import MemoryReplayGuard
+from aiotls.sessions import MemoryReplayGuard, MemorySessionCache
 from aiotls.wire import extensions as ext
-from aiotls.wire.messages import EncryptedExtensions, NewSessionTicket, ServerHello
-from tests.engine.pair import Pair, connect
+from aiotls.wire.extensions import Extensions
+from aiotls.wire.messages import ClientHello, EncryptedExtensions, NewSessionTicket, ServerHello
+from tests.engine.pair import Mutation, Pair, connect
 from tests.negative.test_alerts import records
 from tests.negative.test_server_hello import on, rejected, with_extensions
 
@@ -139,3 +142,43 @@ def test_server_of_keys_alone_refuses_a_client_without_one(client: ClientConfig)
     assert isinstance(pair.server_error, ProtocolError)
     assert pair.server_error.alert == Alert.HANDSHAKE_FAILURE
     assert pair.server_error.reason == "PSK_IDENTITY_NOT_FOUND"
+
+
+MODES = ExtensionType.PSK_KEY_EXCHANGE_MODES
+
+
+def with_modes(*modes: int) -> Mutation:
+    """ClientHellos that name other modes, all else in its place."""
+    content = bytes([len(modes), *modes])
+
+    def change(hello: ClientHello) -> ClientHello:
+        rows = [(kind, content if kind == MODES else raw) for kind, raw in hello.extensions.items]
+        return replace(hello, extensions=Extensions.build(rows))
+
+    return on(ClientHello, change)
+
+
+@pytest.mark.parametrize("modes", [(0,), (0x0B, 0x2A)], ids=["without_agreement", "unknown"])
+def test_a_server_keeps_to_the_modes_that_the_client_names(
+    client: ClientConfig, server: ServerConfig, modes: tuple[int, ...]
+) -> None:
+    """RFC 8446, section 4.2.9: it selects no other, and sends no ticket that is of no use."""
+    connect(client, server).check()
+    pair = connect(client, server, client_sends=with_modes(*modes)).check()
+    assert pair.client.established is not None
+    assert not pair.client.established.resumed  # though it offered the session of before
+
+    fresh = client.replace(session_cache=MemorySessionCache())
+    connect(fresh, server, client_sends=with_modes(*modes)).check()
+    pair = connect(fresh, server).check()
+    assert pair.client.established is not None
+    assert not pair.client.established.resumed
+
+
+def test_a_mode_among_others_is_found(client: ClientConfig, server: ServerConfig) -> None:
+    """RFC 8446, section 4.2.9, the same where the server may: it is not the change that hinders."""
+    fresh = client.replace(session_cache=MemorySessionCache())
+    connect(fresh, server, client_sends=with_modes(0x0B, 1, 0)).check()
+    pair = connect(fresh, server).check()
+    assert pair.client.established is not None
+    assert pair.client.established.resumed
